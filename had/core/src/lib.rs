@@ -1,0 +1,29 @@
+//! The node as a pure state machine.
+//!
+//! Events and the time go in, commands and the next deadline come out. Nothing here reads a clock,
+//! opens a file or a socket, or draws a random number: the daemon and the simulator drive the same code.
+//!
+//! ```text
+//!            Event, Now                            Vec<Command>
+//!  driver ──────────────▶ Node::handle ──────────────────────────▶ driver
+//!            (messages, applied entries,    (gate, resources, messages,
+//!             permits, resource reports)     proposals, replies)
+//! ```
+//!
+//! | module | subject |
+//! | --- | --- |
+//! | [`spec`] | what the operator asked for: nodes, groups, resources, as checked and replicated |
+//! | [`state`] | the replicated state machine: entries in, owners and epochs out |
+//! | [`message`] | what daemons say to each other |
+//! | [`group`] | one group on this node: starting, running, giving way |
+//! | [`leader`] | what only the leader does: declaring loss, planning, proposing |
+//! | [`node`] | all of it behind one `handle` |
+
+pub mod ids;
+pub mod message;
+pub mod node;
+pub mod ports;
+pub mod spec;
+pub mod state;
+pub mod time;
+pub mod timing;

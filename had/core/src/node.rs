@@ -1,0 +1,1 @@
+//! The node: every event in, every command out.

@@ -1,0 +1,163 @@
+//! What the operator asked for, checked. It is replicated: the committed one rules on every node.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use had_policies::Failback;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{GroupName, NodeName, ResourceName};
+use crate::timing::Timing;
+
+/// The cluster as the file describes it, without what belongs to one host (paths of certificates, ports of metrics).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ClusterSpec {
+    /// The cluster's name.
+    pub name: String,
+    /// Lease and heartbeat.
+    pub timing: Timing,
+    /// In the order of the file.
+    pub nodes: Vec<NodeSpec>,
+    /// In the order of the file, which is the order of planning.
+    pub groups: Vec<GroupSpec>,
+}
+
+impl ClusterSpec {
+    /// The node of this name.
+    #[must_use]
+    pub fn node(&self, name: &NodeName) -> Option<&NodeSpec> {
+        self.nodes.iter().find(|node| node.name == *name)
+    }
+
+    /// The group of this name.
+    #[must_use]
+    pub fn group(&self, name: &GroupName) -> Option<&GroupSpec> {
+        self.groups.iter().find(|group| group.name == *name)
+    }
+}
+
+/// A machine that runs `had`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct NodeSpec {
+    /// Its name.
+    pub name: NodeName,
+    /// Whether it can own groups.
+    pub role: Role,
+    /// Where its peers reach it; at least one. Address pairs of two nodes are links, paired by position.
+    pub addresses: Vec<SocketAddr>,
+}
+
+/// Whether a node can own groups.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Votes and owns groups.
+    Member,
+    /// Only votes; needs no privileges.
+    Witness,
+}
+
+/// The unit that moves.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct GroupSpec {
+    /// Its name.
+    pub name: GroupName,
+    /// Who takes over and who comes back.
+    pub policy: PolicySpec,
+    /// What happens without a quorum.
+    pub on_quorum_loss: OnQuorumLoss,
+    /// Started in this order, stopped in reverse.
+    pub resources: Vec<ResourceSpec>,
+}
+
+/// The scheme of a group with its parameters.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "scheme")]
+pub enum PolicySpec {
+    /// The eligible standby of highest priority takes over.
+    IdleStandby {
+        /// In the order of the file.
+        nodes: Vec<Candidate>,
+        /// When the group returns to a preferred node.
+        failback: Failback,
+    },
+}
+
+impl PolicySpec {
+    /// The nodes that may own the group, in the order of the file.
+    pub fn nodes(&self) -> impl Iterator<Item = &NodeName> {
+        match self {
+            Self::IdleStandby { nodes, .. } => nodes.iter().map(|candidate| &candidate.name),
+        }
+    }
+
+    /// The scheme's name as the file spells it.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        match self {
+            Self::IdleStandby { .. } => "idle-standby",
+        }
+    }
+}
+
+/// A node of an idle-standby group.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Candidate {
+    /// The node.
+    pub name: NodeName,
+    /// The highest that is eligible takes over.
+    pub priority: i64,
+}
+
+/// What happens to a running group when its owner's lease ends without a quorum.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnQuorumLoss {
+    /// It stops at the lease's end.
+    #[default]
+    Stop,
+}
+
+/// One thing a group carries.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ResourceSpec {
+    /// Unique within its group.
+    pub name: ResourceName,
+    /// What it is.
+    pub kind: ResourceKind,
+}
+
+/// What a resource is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum ResourceKind {
+    /// A virtual IP.
+    Vip(VipSpec),
+}
+
+/// A virtual IP address.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub struct VipSpec {
+    /// The address that clients use.
+    pub address: IpAddr,
+    /// Its prefix length.
+    pub prefix: u8,
+    /// Where it is put.
+    pub interface: InterfaceSpec,
+}
+
+/// Which interface carries a virtual IP.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InterfaceSpec {
+    /// The one whose subnet holds the address.
+    BySubnet,
+    /// The same name on every node.
+    Named(String),
+    /// A name for each node.
+    PerNode(BTreeMap<NodeName, String>),
+}
+
+/// Longest time that a daemon takes to stop or hand over what it owns when asked to end.
+pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);

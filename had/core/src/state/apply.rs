@@ -1,0 +1,1 @@
+//! Placeholder while the state machine is written.

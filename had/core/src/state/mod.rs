@@ -1,0 +1,125 @@
+//! The replicated state machine: what a majority has decided.
+
+mod apply;
+mod entry;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+pub use entry::{Entry, Move, Step};
+
+use crate::ids::{ClusterId, CommandId, Epoch, GroupName, NodeName, VoterId};
+use crate::spec::ClusterSpec;
+use crate::time::WallTime;
+
+/// Events kept in the state; older ones are dropped. 1,000 of some 200 bytes bound a snapshot to a few hundred KiB.
+pub const EVENTS_KEPT: usize = 1_000;
+/// Command ids kept to recognise retries.
+pub const COMMANDS_KEPT: usize = 256;
+
+/// What a majority has decided, as of one index.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct State {
+    /// Drawn when the cluster was formed; zero before.
+    pub cluster: ClusterId,
+    /// The configuration that rules, and its hash.
+    pub config: Option<Arc<Configuration>>,
+    /// The voters, by name.
+    pub voters: BTreeMap<NodeName, VoterId>,
+    /// What was decided about nodes.
+    pub nodes: BTreeMap<NodeName, NodeState>,
+    /// What was decided about groups.
+    pub groups: BTreeMap<GroupName, GroupState>,
+    /// The cluster's history, oldest first.
+    pub events: VecDeque<ClusterEvent>,
+    /// Number of the last event.
+    pub last_event: u64,
+    /// The last commands applied, oldest first, so that a retry is recognised.
+    pub commands: VecDeque<CommandId>,
+}
+
+/// A committed configuration.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Configuration {
+    /// Of the file's meaning; equal files with other comments or order of keys have equal hashes.
+    pub hash: String,
+    /// What it says.
+    pub spec: ClusterSpec,
+}
+
+/// What was decided about a node.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct NodeState {
+    /// Emptied by an operator.
+    pub drained: bool,
+    /// Declared lost: its lease was known to have ended.
+    pub lost: bool,
+    /// When `lost` last changed.
+    pub since: WallTime,
+}
+
+/// What was decided about a group.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct GroupState {
+    /// The one node that may run it.
+    pub owner: Option<NodeName>,
+    /// Raised with every change of owner.
+    pub epoch: Epoch,
+    /// Former owners that may still pass its packets: the owner waits for each one's release, or for a committed
+    /// confirmation that its record ended. With the last epoch that each of them owned.
+    pub unreleased: BTreeMap<NodeName, Epoch>,
+    /// Put there by an operator against what the scheme prefers.
+    pub pinned: Option<NodeName>,
+    /// Why it is where it is.
+    pub reason: String,
+    /// When it came there.
+    pub since: WallTime,
+}
+
+/// One line of the cluster's history.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ClusterEvent {
+    /// Counts up by one.
+    pub number: u64,
+    /// When the leader proposed it, by its wall clock.
+    pub at: WallTime,
+    /// What it is about.
+    pub node: Option<NodeName>,
+    /// What it is about.
+    pub group: Option<GroupName>,
+    /// A word for machines: `takeover`, `switchover`, `placed`, `stranded`, `node-lost`, `node-online`, `drained`, `resumed`, `formed`, `configured`, `voter`.
+    pub kind: String,
+    /// One sentence for people.
+    pub text: String,
+}
+
+impl State {
+    /// The committed spec, once there is one.
+    #[must_use]
+    pub fn spec(&self) -> Option<&ClusterSpec> {
+        self.config.as_deref().map(|config| &config.spec)
+    }
+
+    /// The name under which a voter is known.
+    #[must_use]
+    pub fn name_of(&self, voter: VoterId) -> Option<&NodeName> {
+        self.voters.iter().find(|(_, id)| **id == voter).map(|(name, _)| name)
+    }
+
+    /// The groups that a node owns.
+    pub fn owned_by<'a>(&'a self, node: &'a NodeName) -> impl Iterator<Item = &'a GroupName> {
+        self.groups.iter().filter(move |(_, group)| group.owner.as_ref() == Some(node)).map(|(name, _)| name)
+    }
+
+    /// Nodes that some group still waits for, or that own one.
+    #[must_use]
+    pub fn entangled(&self) -> BTreeSet<NodeName> {
+        self.groups
+            .values()
+            .flat_map(|group| group.owner.iter().chain(group.unreleased.keys()))
+            .cloned()
+            .collect()
+    }
+}
