@@ -5,9 +5,24 @@
 //!
 //! Vetoes are kept apart from preferences: no preference outweighs a veto. Planning twice moves nothing.
 
-pub mod names;
-mod plan;
-mod view;
+//!
+//! | module | subject |
+//! | --- | --- |
+//! | `view` | what the planner is told |
+//! | `field` | the nodes of one group, judged: vetoes first, then the order among the rest |
+//! | `planner` | where each group should be: [`plan`] |
+//! | `operator` | where an operator's move may go: [`failover`], [`failback`], [`next`] |
+//! | `plan`, `words` | the answer, and how it is said |
 
+mod field;
+pub mod names;
+mod operator;
+mod plan;
+mod planner;
+mod view;
+mod words;
+
+pub use operator::{Refused, Target, failback, failover, next};
 pub use plan::{Candidate, Cause, Decision, Plan, Verdict, Veto};
+pub use planner::plan;
 pub use view::{Failback, GroupView, NodeView, Presence, Readiness, Scheme, View};

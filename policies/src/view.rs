@@ -18,6 +18,20 @@ pub struct View {
     pub groups: Vec<GroupView>,
 }
 
+impl View {
+    /// The node of this name.
+    #[must_use]
+    pub fn node(&self, name: &NodeName) -> Option<&NodeView> {
+        self.nodes.iter().find(|node| node.name == *name)
+    }
+
+    /// The group of this name.
+    #[must_use]
+    pub fn group(&self, name: &GroupName) -> Option<&GroupView> {
+        self.groups.iter().find(|group| group.name == *name)
+    }
+}
+
 /// One node.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct NodeView {
@@ -87,6 +101,31 @@ pub enum Scheme {
     },
 }
 
+impl Scheme {
+    /// What the scheme thinks of every node that may own the group; higher is better.
+    pub fn preferences(&self) -> impl Iterator<Item = (&NodeName, i64)> {
+        match self {
+            Self::IdleStandby { priorities, .. } => {
+                priorities.iter().map(|(node, priority)| (node, *priority))
+            }
+        }
+    }
+
+    /// Whether a node may own the group.
+    #[must_use]
+    pub fn lists(&self, node: &NodeName) -> bool {
+        self.preferences().any(|(listed, _)| listed == node)
+    }
+
+    /// When the group returns to a node that the scheme prefers.
+    #[must_use]
+    pub fn failback(&self) -> Failback {
+        match self {
+            Self::IdleStandby { failback, .. } => *failback,
+        }
+    }
+}
+
 /// When a group returns to a node that its scheme prefers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -99,3 +138,19 @@ pub enum Failback {
     /// When it has been so for this long without a break.
     After(Duration),
 }
+
+impl Failback {
+    /// How long the preferred node must have been online and ready without a break; `None` where time alone never
+    /// brings the group back.
+    #[must_use]
+    pub fn wait(self, lease: Duration) -> Option<Duration> {
+        match self {
+            Self::Manual => None,
+            Self::Auto => Some(lease * AUTO_LEASES),
+            Self::After(stable) => Some(stable),
+        }
+    }
+}
+
+/// `failback = "auto"` waits for this many leases: one that was granted, and one in which it was renewed.
+const AUTO_LEASES: u32 = 2;
