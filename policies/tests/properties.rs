@@ -1,6 +1,6 @@
 //! What holds for every view, however odd.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -2,7 +2,7 @@
 //!
 //! `HAD_REWRITE=1 cargo test -p had-policies` writes the expectations anew; read the difference before you commit it.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 mod situation;
 
