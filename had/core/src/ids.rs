@@ -35,12 +35,13 @@ number!(
     "v{:x}"
 );
 number!(
-    /// One life of a daemon: drawn anew at each start of the process.
+    /// One life of a daemon. Drawn at each start of the process: the number of starts of its data directory in the upper
+    /// half, chance in the lower, so that a later life of one data directory always has the greater id.
     ProcessId,
     "p{:x}"
 );
 number!(
-    /// The cluster, drawn when it was formed. Zero: not formed yet.
+    /// The cluster, drawn when it was formed. Zero: the disk is empty.
     ClusterId,
     "c{:x}"
 );
@@ -64,6 +65,17 @@ number!(
     RequestId,
     "request {}"
 );
+
+impl ClusterId {
+    /// A disk that has entries but does not know yet which cluster they belong to.
+    pub const UNKNOWN: Self = Self(u64::MAX);
+
+    /// Whether the disk is empty.
+    #[must_use]
+    pub fn is_blank(self) -> bool {
+        self.0 == 0
+    }
+}
 
 impl Epoch {
     /// The epoch after this one.

@@ -15,15 +15,25 @@
 //! | [`spec`] | what the operator asked for: nodes, groups, resources, as checked and replicated |
 //! | [`state`] | the replicated state machine: entries in, owners and epochs out |
 //! | [`message`] | what daemons say to each other |
+//! | [`ports`] | events and commands |
+//! | [`lease`] | leases of the holder, records of the leader |
+//! | [`peers`] | what was heard of every node |
 //! | [`group`] | one group on this node: starting, running, giving way |
 //! | [`leader`] | what only the leader does: declaring loss, planning, proposing |
 //! | [`node`] | all of it behind one `handle` |
+//! | [`status`] | what operators are shown |
 
+pub mod group;
 pub mod ids;
+pub mod leader;
+pub mod lease;
 pub mod message;
 pub mod node;
+pub mod peers;
+pub mod plant;
 pub mod ports;
 pub mod spec;
 pub mod state;
+pub mod status;
 pub mod time;
 pub mod timing;

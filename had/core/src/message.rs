@@ -191,3 +191,17 @@ pub enum Phase {
     /// Its gate is shut, its resources go down.
     Stopping,
 }
+
+impl Phase {
+    /// The word for people.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Starting => "starting",
+            Self::Prepared => "prepared, waiting for the former owner's release",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+        }
+    }
+}

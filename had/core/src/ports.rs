@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{
-    ClusterId, GroupName, LeaderId, NodeName, ProposalId, RequestId, ResourceName, VoterId,
+    CommandId, GroupName, LeaderId, NodeName, ProposalId, RequestId, ResourceName, VoterId,
 };
 use crate::message::{Message, Sender};
 use crate::spec::ResourceSpec;
@@ -86,6 +86,8 @@ pub enum Event {
     Request {
         /// To be answered under this id.
         request: RequestId,
+        /// Made by the operator's program, and the same in a retry.
+        id: CommandId,
         /// What.
         what: Request,
     },
@@ -126,6 +128,11 @@ pub enum Request {
         node: NodeName,
         /// Empty it, or take it back.
         drained: bool,
+    },
+    /// Form the cluster with only these voters.
+    Init {
+        /// Who is there.
+        nodes: Vec<NodeName>,
     },
 }
 
@@ -293,6 +300,6 @@ impl Identity {
     /// Whether its disk was empty at the start.
     #[must_use]
     pub fn is_blank(&self) -> bool {
-        self.sender.cluster == ClusterId(0)
+        self.sender.cluster.is_blank()
     }
 }

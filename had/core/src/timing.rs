@@ -88,8 +88,10 @@ mod tests {
 
     #[test]
     fn the_lease_of_300_ms_survives_the_loss_of_a_leader() {
-        let timing =
-            Timing { lease: Duration::from_millis(300), heartbeat: Duration::from_millis(100) };
+        let timing = Timing {
+            lease: Duration::from_millis(300),
+            heartbeat: Duration::from_millis(100),
+        };
         assert_eq!(timing.grant_max(), Duration::from_millis(268));
         assert_eq!(timing.renewal(), Duration::from_millis(15));
         assert_eq!(timing.slack_us(), 22_000);
@@ -97,7 +99,10 @@ mod tests {
 
     #[test]
     fn the_shortest_lease_still_has_slack() {
-        let timing = Timing { lease: Timing::SHORTEST_LEASE, heartbeat: Duration::from_millis(80) };
+        let timing = Timing {
+            lease: Timing::SHORTEST_LEASE,
+            heartbeat: Duration::from_millis(80),
+        };
         assert!(timing.slack_us() > 0, "{}", timing.slack_us());
     }
 }

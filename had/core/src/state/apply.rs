@@ -1,1 +1,341 @@
-//! Placeholder while the state machine is written.
+//! How a decision changes the state. Deterministic: the same entries give the same state on every node.
+
+use had_policies::Cause;
+
+use super::{
+    COMMANDS_KEPT, ClusterEvent, EVENTS_KEPT, Entry, GroupState, Move, NodeState, State, Step,
+};
+use crate::ids::{GroupName, NodeName};
+use crate::time::WallTime;
+
+impl State {
+    /// Applies a decision, once: a retry under the same id changes nothing.
+    pub fn apply(&mut self, entry: &Entry) {
+        if self.commands.contains(&entry.id) {
+            return;
+        }
+        self.commands.push_back(entry.id);
+        if self.commands.len() > COMMANDS_KEPT {
+            self.commands.pop_front();
+        }
+        for step in &entry.steps {
+            self.apply_step(entry.at, step);
+        }
+    }
+
+    fn apply_step(&mut self, at: WallTime, step: &Step) {
+        match step {
+            Step::Form { cluster } => {
+                if self.cluster.0 == 0 {
+                    self.cluster = *cluster;
+                    self.note(
+                        at,
+                        None,
+                        None,
+                        "formed",
+                        "the cluster was formed".to_owned(),
+                    );
+                }
+            }
+            Step::Configure { config } => {
+                self.config = Some(config.clone());
+                let known: Vec<_> = config
+                    .spec
+                    .groups
+                    .iter()
+                    .map(|group| group.name.clone())
+                    .collect();
+                self.groups.retain(|name, _| known.contains(name));
+                for name in known {
+                    self.groups.entry(name).or_default();
+                }
+                self.nodes
+                    .retain(|name, _| config.spec.node(name).is_some());
+                for node in &config.spec.nodes {
+                    self.nodes.entry(node.name.clone()).or_default();
+                }
+                let text = format!("configuration {} rules from here on", config.hash);
+                self.note(at, None, None, "configured", text);
+            }
+            Step::Move(change) => self.apply_move(at, change),
+            Step::Confirm { group, node, epoch } => {
+                if let Some(state) = self.groups.get_mut(group)
+                    && state.unreleased.get(node) == Some(epoch)
+                {
+                    state.unreleased.remove(node);
+                }
+            }
+            Step::Lost { node } => self.apply_lost(at, node),
+            Step::Online { node } => self.set_node(at, node, "node-online", "is back", |state| {
+                std::mem::take(&mut state.lost)
+            }),
+            Step::Drain {
+                node,
+                drained: true,
+            } => {
+                self.set_node(at, node, "drained", "was drained by an operator", |state| {
+                    !std::mem::replace(&mut state.drained, true)
+                });
+            }
+            Step::Drain {
+                node,
+                drained: false,
+            } => {
+                self.set_node(at, node, "resumed", "was resumed by an operator", |state| {
+                    std::mem::take(&mut state.drained)
+                });
+            }
+            Step::Pin { group, to } => {
+                if let Some(state) = self.groups.get_mut(group) {
+                    state.pinned.clone_from(to);
+                }
+            }
+        }
+    }
+
+    /// Compare-and-set on owner and epoch: a move that was decided on an older state changes nothing.
+    fn apply_move(&mut self, at: WallTime, change: &Move) {
+        let Some(state) = self.groups.get_mut(&change.group) else {
+            return;
+        };
+        if state.owner != change.from || state.epoch != change.epoch {
+            return;
+        }
+        if let Some(from) = &change.from
+            && !change.released
+        {
+            state.unreleased.insert(from.clone(), change.epoch);
+        }
+        if let Some(to) = &change.to {
+            // Its own gate is no foreign one: it knows what it holds.
+            state.unreleased.remove(to);
+        }
+        state.owner.clone_from(&change.to);
+        state.epoch = state.epoch.next();
+        state.reason.clone_from(&change.reason);
+        state.since = at;
+        if change.pin {
+            state.pinned.clone_from(&change.to);
+        } else if state.pinned != change.to {
+            state.pinned = None;
+        }
+        let (kind, text) = describe(change, state);
+        self.note(
+            at,
+            change.to.clone().or_else(|| change.from.clone()),
+            Some(change.group.clone()),
+            kind,
+            text,
+        );
+    }
+
+    /// Its lease is known to have ended, and nothing is granted to it before it has applied this: so nobody waits for it,
+    /// and no group stays pinned to it.
+    fn apply_lost(&mut self, at: WallTime, node: &NodeName) {
+        for group in self.groups.values_mut() {
+            group.unreleased.remove(node);
+            if group.pinned.as_ref() == Some(node) {
+                group.pinned = None;
+            }
+        }
+        self.set_node(
+            at,
+            node,
+            "node-lost",
+            "was lost: its lease ended without renewal",
+            |state| !std::mem::replace(&mut state.lost, true),
+        );
+    }
+
+    fn set_node(
+        &mut self,
+        at: WallTime,
+        node: &NodeName,
+        kind: &str,
+        what: &str,
+        change: impl FnOnce(&mut NodeState) -> bool,
+    ) {
+        let state = self.nodes.entry(node.clone()).or_default();
+        if change(state) {
+            state.since = at;
+            self.note(at, Some(node.clone()), None, kind, format!("{node} {what}"));
+        }
+    }
+
+    /// Notes that the membership of the consensus changed.
+    pub fn set_voters(
+        &mut self,
+        voters: &std::collections::BTreeMap<crate::ids::VoterId, NodeName>,
+    ) {
+        self.voters = voters
+            .iter()
+            .map(|(voter, name)| (name.clone(), *voter))
+            .collect();
+    }
+
+    fn note(
+        &mut self,
+        at: WallTime,
+        node: Option<NodeName>,
+        group: Option<GroupName>,
+        kind: &str,
+        text: String,
+    ) {
+        self.last_event += 1;
+        let number = self.last_event;
+        self.events.push_back(ClusterEvent {
+            number,
+            at,
+            node,
+            group,
+            kind: kind.to_owned(),
+            text,
+        });
+        if self.events.len() > EVENTS_KEPT {
+            self.events.pop_front();
+        }
+    }
+}
+
+/// The word for machines and the sentence for people.
+fn describe(change: &Move, state: &GroupState) -> (&'static str, String) {
+    let group = &change.group;
+    let epoch = state.epoch;
+    let reason = &change.reason;
+    match (&change.from, &change.to) {
+        (None, Some(to)) => (
+            "placed",
+            format!("{group} placed on {to} (epoch {epoch}): {reason}"),
+        ),
+        (Some(from), None) => (
+            "stranded",
+            format!("{group} left {from} and has no owner (epoch {epoch}): {reason}"),
+        ),
+        (Some(from), Some(to)) if from == to => (
+            "restarted",
+            format!("{group} starts again on {to} (epoch {epoch}): {reason}"),
+        ),
+        (Some(from), Some(to)) if change.cause == Cause::OwnerLost => (
+            "takeover",
+            format!("{group} taken over by {to} from {from} (epoch {epoch}): {reason}"),
+        ),
+        (Some(from), Some(to)) => (
+            "switchover",
+            format!("{group} moved from {from} to {to} (epoch {epoch}): {reason}"),
+        ),
+        (None, None) => (
+            "stranded",
+            format!("{group} has no owner (epoch {epoch}): {reason}"),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{CommandId, Epoch, ProcessId};
+
+    fn state() -> State {
+        let mut state = State::default();
+        state.groups.insert("web".into(), GroupState::default());
+        state
+    }
+
+    fn entry(number: u64, steps: Vec<Step>) -> Entry {
+        Entry {
+            id: CommandId {
+                process: ProcessId(1),
+                number,
+            },
+            at: WallTime(number),
+            steps,
+        }
+    }
+
+    fn step(from: Option<&str>, epoch: u64, to: Option<&str>, released: bool) -> Step {
+        Step::Move(Move {
+            group: "web".into(),
+            from: from.map(Into::into),
+            epoch: Epoch(epoch),
+            to: to.map(Into::into),
+            released,
+            cause: Cause::Operator,
+            reason: "asked for".into(),
+            pin: false,
+        })
+    }
+
+    #[test]
+    fn a_move_decided_on_an_older_state_changes_nothing() {
+        let mut state = state();
+        state.apply(&entry(1, vec![step(None, 0, Some("h1"), true)]));
+        state.apply(&entry(2, vec![step(None, 0, Some("h2"), true)]));
+        let group = &state.groups[&GroupName::from("web")];
+        assert_eq!(group.owner, Some("h1".into()));
+        assert_eq!(group.epoch, Epoch(1));
+    }
+
+    #[test]
+    fn a_retry_under_the_same_id_changes_nothing() {
+        let mut state = state();
+        let first = entry(1, vec![step(None, 0, Some("h1"), true)]);
+        state.apply(&first);
+        let before = state.clone();
+        state.apply(&first);
+        assert_eq!(state, before);
+    }
+
+    #[test]
+    fn a_planned_move_waits_for_every_former_owner_until_it_is_lost() {
+        let mut state = state();
+        state.apply(&entry(1, vec![step(None, 0, Some("h1"), true)]));
+        state.apply(&entry(2, vec![step(Some("h1"), 1, Some("h2"), false)]));
+        state.apply(&entry(3, vec![step(Some("h2"), 2, Some("h3"), false)]));
+        let waits = |state: &State| state.groups[&GroupName::from("web")].unreleased.clone();
+        assert_eq!(
+            waits(&state),
+            [("h1".into(), Epoch(1)), ("h2".into(), Epoch(2))].into()
+        );
+        state.apply(&entry(4, vec![Step::Lost { node: "h1".into() }]));
+        assert_eq!(waits(&state), [("h2".into(), Epoch(2))].into());
+        let confirm = |epoch| Step::Confirm {
+            group: "web".into(),
+            node: "h2".into(),
+            epoch: Epoch(epoch),
+        };
+        state.apply(&entry(5, vec![confirm(1)]));
+        assert_eq!(
+            waits(&state).len(),
+            1,
+            "a confirmation of an older epoch proves nothing"
+        );
+        state.apply(&entry(6, vec![confirm(2)]));
+        assert!(waits(&state).is_empty());
+    }
+
+    #[test]
+    fn a_move_taken_back_waits_for_the_node_that_it_was_taken_from() {
+        let mut state = state();
+        state.apply(&entry(1, vec![step(None, 0, Some("h1"), true)]));
+        state.apply(&entry(2, vec![step(Some("h1"), 1, Some("h2"), false)]));
+        state.apply(&entry(3, vec![step(Some("h2"), 2, Some("h1"), false)]));
+        let group = &state.groups[&GroupName::from("web")];
+        assert_eq!(group.unreleased, [("h2".into(), Epoch(2))].into());
+        assert_eq!(group.epoch, Epoch(3));
+    }
+
+    #[test]
+    fn an_entry_survives_its_encoding() {
+        let before = entry(
+            7,
+            vec![
+                step(Some("h1"), 1, None, false),
+                Step::Lost { node: "h1".into() },
+            ],
+        );
+        assert_eq!(
+            Entry::decode(&before.encode()).expect("own encoding"),
+            before
+        );
+    }
+}

@@ -124,7 +124,10 @@ impl Entry {
                 Step::Confirm { node, .. } | Step::Lost { node } | Step::Online { node } => {
                     nodes.insert(node.clone());
                 }
-                Step::Form { .. } | Step::Configure { .. } | Step::Drain { .. } | Step::Pin { .. } => {}
+                Step::Form { .. }
+                | Step::Configure { .. }
+                | Step::Drain { .. }
+                | Step::Pin { .. } => {}
             }
         }
         nodes

@@ -105,12 +105,18 @@ impl State {
     /// The name under which a voter is known.
     #[must_use]
     pub fn name_of(&self, voter: VoterId) -> Option<&NodeName> {
-        self.voters.iter().find(|(_, id)| **id == voter).map(|(name, _)| name)
+        self.voters
+            .iter()
+            .find(|(_, id)| **id == voter)
+            .map(|(name, _)| name)
     }
 
     /// The groups that a node owns.
     pub fn owned_by<'a>(&'a self, node: &'a NodeName) -> impl Iterator<Item = &'a GroupName> {
-        self.groups.iter().filter(move |(_, group)| group.owner.as_ref() == Some(node)).map(|(name, _)| name)
+        self.groups
+            .iter()
+            .filter(move |(_, group)| group.owner.as_ref() == Some(node))
+            .map(|(name, _)| name)
     }
 
     /// Nodes that some group still waits for, or that own one.

@@ -1,0 +1,463 @@
+//! One group on this node: its resources, its gate, and what this node says about it.
+//!
+//! Level-triggered: [`LocalGroup::reconcile`] compares what the applied state and the lease allow with what is done here.
+//!
+//! ```text
+//!            owner, leased                all up, nobody to wait for
+//!   Idle ─────────────────▶ Starting ────────────────────────────────▶ Running
+//!    ▲                         │  all up, former owner not released       │ ▲
+//!    │                         └────────▶ Prepared ──── released ─────────┼─┘
+//!    └───────────────────────────────────────────── lease over, moved, unfit
+//! ```
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::ids::{Epoch, GroupName, NodeName, ResourceName};
+use crate::message::{GroupReport, Message, Phase, ResourceReport, ResourceState};
+use crate::ports::{Command, ResourceStatus};
+use crate::spec::{GroupSpec, ResourceSpec};
+use crate::state::GroupState;
+use crate::time::{BootTime, MonoTime, Now, WallTime};
+
+/// How long a node counts as unfit for a group that failed to start there: long enough that the group does not bounce
+/// between two nodes that both fail, short enough that a repaired node is a standby again within a minute.
+const UNFIT_AFTER_FAILURE: Duration = Duration::from_secs(30);
+
+/// What this node does for one group.
+#[derive(Debug)]
+pub struct LocalGroup {
+    spec: GroupSpec,
+    resources: Vec<LocalResource>,
+    /// The epoch under which this process opened the gate and holds it still.
+    held: Option<Epoch>,
+    /// What was last written to the gate.
+    gate_until: BootTime,
+    /// The gate never opens again under this epoch or an earlier one.
+    sealed: Epoch,
+    /// Why this node gave the group up by itself, and under which epoch.
+    given_up: Option<(Epoch, String)>,
+    /// The epoch under which the new owner said that it is prepared.
+    prepared: Option<Epoch>,
+    /// Releases of former owners, heard from themselves.
+    releases: BTreeMap<NodeName, Epoch>,
+    failed: Option<(String, MonoTime)>,
+    announced: bool,
+    phase: Phase,
+    since: WallTime,
+    /// What was last said to others, so that a change is said at once.
+    said: Vec<(NodeName, Message)>,
+    release_not_binding: bool,
+}
+
+#[derive(Debug)]
+struct LocalResource {
+    spec: ResourceSpec,
+    wanted: bool,
+    status: ResourceStatus,
+    ready: Option<Result<(), String>>,
+}
+
+/// What [`LocalGroup::reconcile`] needs to know.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation<'a> {
+    /// This node.
+    pub me: &'a NodeName,
+    /// The time.
+    pub now: Now,
+    /// The end of this node's lease, while it is valid.
+    pub lease: Option<BootTime>,
+    /// What was decided about the group.
+    pub state: &'a GroupState,
+}
+
+impl LocalGroup {
+    /// A group of which nothing runs here and whose gate is shut.
+    #[must_use]
+    pub fn new(spec: GroupSpec, now: WallTime) -> Self {
+        let resources = spec
+            .resources
+            .iter()
+            .map(|spec| LocalResource {
+                spec: spec.clone(),
+                wanted: false,
+                status: ResourceStatus::Down,
+                ready: None,
+            })
+            .collect();
+        Self {
+            spec,
+            resources,
+            held: None,
+            gate_until: BootTime::ZERO,
+            sealed: Epoch(0),
+            given_up: None,
+            prepared: None,
+            releases: BTreeMap::new(),
+            failed: None,
+            announced: false,
+            phase: Phase::Idle,
+            since: now,
+            said: Vec::new(),
+            release_not_binding: false,
+        }
+    }
+
+    /// Plants the mistake of a release that does not shut the gate.
+    pub fn do_not_bind_releases(&mut self) {
+        self.release_not_binding = true;
+    }
+
+    /// As the file describes it.
+    #[must_use]
+    pub fn spec(&self) -> &GroupSpec {
+        &self.spec
+    }
+
+    fn name(&self) -> &GroupName {
+        &self.spec.name
+    }
+
+    /// Whether this node passes the group's packets as far as it knows.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// Whether nothing of the group is up here.
+    #[must_use]
+    pub fn is_down(&self) -> bool {
+        self.held.is_none()
+            && self
+                .resources
+                .iter()
+                .all(|resource| !resource.wanted && resource.status == ResourceStatus::Down)
+    }
+
+    /// A resource says what it does.
+    pub fn resource(&mut self, name: &ResourceName, status: ResourceStatus, now: Now) {
+        let starting = self.phase == Phase::Starting;
+        if let Some(resource) = self.find(name) {
+            if let (true, true, ResourceStatus::Failed(reason)) =
+                (starting, resource.wanted, &status)
+            {
+                let reason = format!("{name} could not be started: {reason}");
+                self.failed = Some((reason, now.mono + UNFIT_AFTER_FAILURE));
+            }
+            if let Some(resource) = self.find(name) {
+                resource.status = status;
+            }
+        }
+    }
+
+    /// Whether this host could start a resource.
+    pub fn ready(&mut self, name: &ResourceName, ready: Result<(), String>) {
+        if let Some(resource) = self.find(name) {
+            resource.ready = Some(ready);
+        }
+    }
+
+    fn find(&mut self, name: &ResourceName) -> Option<&mut LocalResource> {
+        self.resources
+            .iter_mut()
+            .find(|resource| resource.spec.name == *name)
+    }
+
+    /// The new owner says that everything is in place there.
+    pub fn heard_prepared(&mut self, epoch: Epoch) {
+        self.prepared = self.prepared.max(Some(epoch));
+    }
+
+    /// A former owner says that its gate is shut for good up to this epoch. It says so only after it applied the move, so a
+    /// later life of its daemon knows of the move too before its lease counts.
+    pub fn heard_released(&mut self, from: NodeName, epoch: Epoch) {
+        let heard = self.releases.entry(from).or_default();
+        *heard = (*heard).max(epoch);
+    }
+
+    /// Why this node could not run the group now; `None` where it could, or has not found out yet.
+    #[must_use]
+    pub fn unfit(&self, now: MonoTime) -> Option<String> {
+        let not_ready = self
+            .resources
+            .iter()
+            .find_map(|resource| match &resource.ready {
+                Some(Err(reason)) => Some(reason.clone()),
+                _ => None,
+            });
+        let failed = || {
+            self.failed
+                .as_ref()
+                .filter(|(_, until)| now < *until)
+                .map(|(why, _)| why.clone())
+        };
+        not_ready.or_else(failed)
+    }
+
+    /// Whether every resource has said whether it could start here.
+    #[must_use]
+    pub fn readiness_known(&self) -> bool {
+        self.resources
+            .iter()
+            .all(|resource| resource.ready.is_some())
+    }
+
+    /// Makes what is done here equal to what is allowed here.
+    pub fn reconcile(&mut self, situation: Situation<'_>, out: &mut Vec<Command>) {
+        let owns = situation.state.owner.as_ref() == Some(situation.me)
+            && situation.state.epoch > self.sealed;
+        match (owns, situation.lease) {
+            (true, Some(until)) => self.serve(situation, until, out),
+            (false, Some(until)) if self.may_go_on(situation) => self.hold_until(until, out),
+            (false, _) => self.give_way(situation, out),
+            (true, None) => self.stop(situation.now, out),
+        }
+        self.say_changes(situation, out);
+    }
+
+    /// This node owns the group and may act.
+    fn serve(&mut self, situation: Situation<'_>, until: BootTime, out: &mut Vec<Command>) {
+        let epoch = situation.state.epoch;
+        if let Some(reason) = self.unfit(situation.now.mono) {
+            self.given_up = Some((epoch, reason.clone()));
+            out.push(Command::Log {
+                level: crate::ports::Level::Warn,
+                text: format!("{} is given up here (epoch {epoch}): {reason}", self.name()),
+            });
+            self.stop(situation.now, out);
+            self.sealed = self.sealed.max(epoch);
+            return;
+        }
+        if self.held.is_some() {
+            // Held without a break, perhaps since before the group was moved away and back: nobody else has opened.
+            self.held = Some(epoch);
+            self.hold_until(until, out);
+            self.set_phase(Phase::Running, situation.now);
+            return;
+        }
+        let probe = situation.state.unreleased.is_empty();
+        if !self.start_resources(probe, out) {
+            self.set_phase(Phase::Starting, situation.now);
+        } else if self.everybody_released(situation.state) {
+            self.held = Some(epoch);
+            self.hold_until(until, out);
+            self.announce(true, out);
+            self.set_phase(Phase::Running, situation.now);
+        } else {
+            self.set_phase(Phase::Prepared, situation.now);
+        }
+    }
+
+    fn everybody_released(&self, state: &GroupState) -> bool {
+        state.unreleased.iter().all(|(node, epoch)| {
+            self.releases
+                .get(node)
+                .is_some_and(|released| released >= epoch)
+        })
+    }
+
+    /// Brings resources up in order, each when the one before it is up. Whether all are.
+    fn start_resources(&mut self, probe: bool, out: &mut Vec<Command>) -> bool {
+        let group = self.spec.name.clone();
+        for resource in &mut self.resources {
+            if !resource.wanted {
+                resource.wanted = true;
+                let (group, spec) = (group.clone(), resource.spec.clone());
+                out.push(Command::Resource {
+                    group,
+                    resource: spec,
+                    up: true,
+                    probe,
+                });
+            }
+            if !matches!(resource.status, ResourceStatus::Up(_)) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// A former owner goes on behind the gate that it already holds until the new owner is prepared.
+    fn may_go_on(&self, situation: Situation<'_>) -> bool {
+        let state = situation.state;
+        self.held.is_some()
+            && self.unfit(situation.now.mono).is_none()
+            && state.owner.is_some()
+            && state.unreleased.contains_key(situation.me)
+            && self.prepared < Some(state.epoch)
+    }
+
+    /// The group is somebody else's: shut, and never open again under the epochs so far.
+    fn give_way(&mut self, situation: Situation<'_>, out: &mut Vec<Command>) {
+        if self.release_not_binding && self.held.is_some() {
+            // Planted: it says that it released, and goes on until its gate ends by itself.
+            self.held = None;
+            self.gate_until = BootTime::ZERO;
+        }
+        self.sealed = self.sealed.max(situation.state.epoch);
+        self.stop(situation.now, out);
+    }
+
+    /// Shuts, then takes everything down.
+    pub fn stop(&mut self, now: Now, out: &mut Vec<Command>) {
+        if self.held.take().is_some() || self.gate_until != BootTime::ZERO {
+            self.gate_until = BootTime::ZERO;
+            out.push(Command::Gate {
+                group: self.spec.name.clone(),
+                until: BootTime::ZERO,
+            });
+        }
+        self.announce(false, out);
+        for resource in self
+            .resources
+            .iter_mut()
+            .rev()
+            .filter(|resource| resource.wanted)
+        {
+            resource.wanted = false;
+            let (group, spec) = (self.spec.name.clone(), resource.spec.clone());
+            out.push(Command::Resource {
+                group,
+                resource: spec,
+                up: false,
+                probe: false,
+            });
+        }
+        let phase = if self.is_down() {
+            Phase::Idle
+        } else {
+            Phase::Stopping
+        };
+        self.set_phase(phase, now);
+    }
+
+    fn hold_until(&mut self, until: BootTime, out: &mut Vec<Command>) {
+        if until > self.gate_until {
+            self.gate_until = until;
+            out.push(Command::Gate {
+                group: self.spec.name.clone(),
+                until,
+            });
+        }
+    }
+
+    fn announce(&mut self, on: bool, out: &mut Vec<Command>) {
+        if self.announced != on {
+            self.announced = on;
+            out.push(Command::Announce {
+                group: self.spec.name.clone(),
+                on,
+            });
+        }
+    }
+
+    /// Somebody else claims an address: tell the network again where it is, where this node may.
+    pub fn announce_again(&self, out: &mut Vec<Command>) {
+        if self.held.is_some() {
+            out.push(Command::Announce {
+                group: self.spec.name.clone(),
+                on: true,
+            });
+        }
+    }
+
+    fn set_phase(&mut self, phase: Phase, now: Now) {
+        if self.phase != phase {
+            self.phase = phase;
+            self.since = now.wall;
+        }
+    }
+
+    /// What this node does with the group.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// What others must hear from this node about the group, for as long as the state stands.
+    fn to_say(&self, situation: Situation<'_>) -> Vec<(NodeName, Message)> {
+        let (group, state) = (self.name(), situation.state);
+        if self.phase == Phase::Prepared {
+            let epoch = state.epoch;
+            let waited_for = state.unreleased.keys().filter(|node| *node != situation.me);
+            return waited_for
+                .map(|node| {
+                    (
+                        node.clone(),
+                        Message::Prepared {
+                            group: group.clone(),
+                            epoch,
+                        },
+                    )
+                })
+                .collect();
+        }
+        match (&state.owner, state.unreleased.get(situation.me)) {
+            (Some(owner), Some(epoch))
+                if owner != situation.me && self.held.is_none() && self.sealed >= *epoch =>
+            {
+                vec![(
+                    owner.clone(),
+                    Message::Released {
+                        group: group.clone(),
+                        epoch: *epoch,
+                    },
+                )]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn say_changes(&mut self, situation: Situation<'_>, out: &mut Vec<Command>) {
+        let to_say = self.to_say(situation);
+        if to_say != self.said {
+            self.said = to_say;
+            self.say_again(out);
+        }
+    }
+
+    /// Says again what was said: a message may have been lost.
+    pub fn say_again(&self, out: &mut Vec<Command>) {
+        for (to, message) in &self.said {
+            out.push(Command::Send {
+                to: to.clone(),
+                message: message.clone(),
+            });
+        }
+    }
+
+    /// What this node reports about the group.
+    #[must_use]
+    pub fn report(&self, state: &GroupState, now: MonoTime) -> GroupReport {
+        let unknown = || (!self.readiness_known()).then(|| "not yet checked".to_owned());
+        GroupReport {
+            epoch: state.epoch,
+            phase: self.phase,
+            since: self.since,
+            not_ready: self.unfit(now).or_else(unknown),
+            released: (self.held.is_none() && self.sealed > Epoch(0)).then_some(self.sealed),
+            given_up: self
+                .given_up
+                .as_ref()
+                .filter(|(epoch, _)| *epoch == state.epoch)
+                .map(|(_, reason)| reason.clone()),
+            resources: self.resources.iter().map(LocalResource::report).collect(),
+        }
+    }
+}
+
+impl LocalResource {
+    fn report(&self) -> ResourceReport {
+        let (state, detail) = match (&self.status, self.wanted) {
+            (ResourceStatus::Up(detail), _) => (ResourceState::Running, detail.clone()),
+            (ResourceStatus::Failed(reason), _) => (ResourceState::Failed, reason.clone()),
+            (ResourceStatus::Down, true) => (ResourceState::Starting, String::new()),
+            (ResourceStatus::Down, false) => (ResourceState::Stopped, String::new()),
+        };
+        ResourceReport {
+            name: self.spec.name.clone(),
+            state,
+            detail,
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! From the planner's decisions to entries: who may be taken from, and when.
+
+use had_policies::{Cause, Decision, Verdict};
+
+use super::{Counter, Leader, Seen};
+use crate::ids::{Epoch, GroupName, NodeName};
+use crate::ports::Command;
+use crate::spec::{ClusterSpec, Role};
+use crate::state::{GroupState, Move, Step};
+
+/// A cold cluster waits this many leases for its missing nodes before it places anything, so that nothing starts twice.
+const COLD_START_LEASES: u32 = 2;
+
+impl Leader {
+    /// Forms the cluster and replaces its configuration where every node agrees on another. Whether there is one to plan by.
+    pub(super) fn establish(
+        &mut self,
+        seen: Seen<'_>,
+        counter: &mut Counter,
+        out: &mut Vec<Command>,
+    ) -> bool {
+        if !self.in_flight.is_empty() {
+            return seen.state.config.is_some();
+        }
+        let mut steps = Vec::new();
+        if seen.state.cluster.0 == 0 {
+            // Drawn with the process id: no other process has it.
+            steps.push(Step::Form {
+                cluster: crate::ids::ClusterId(seen.me.process.0),
+            });
+        }
+        if seen.state.config.is_none() || self.everybody_has_another_file(seen) {
+            steps.push(Step::Configure {
+                config: std::sync::Arc::new(seen.own.clone()),
+            });
+        }
+        self.propose(seen, counter, None, steps, out);
+        seen.state.config.is_some()
+    }
+
+    /// Until a configuration can be applied by command, a restart of all nodes with an equal new file replaces it.
+    fn everybody_has_another_file(&self, seen: Seen<'_>) -> bool {
+        let Some(spec) = seen.state.spec() else {
+            return false;
+        };
+        let own = &seen.own.hash;
+        let committed = seen.state.config.as_ref().map(|config| &config.hash);
+        let same_nodes = |other: &ClusterSpec| {
+            other.nodes.len() == spec.nodes.len()
+                && other
+                    .nodes
+                    .iter()
+                    .all(|node| spec.node(&node.name).is_some())
+                && other.timing == spec.timing
+        };
+        Some(own) != committed
+            && same_nodes(&seen.own.spec)
+            && spec.nodes.iter().all(|node| {
+                seen.peers
+                    .heard_within(&node.name, self.timing.heartbeat * 3, seen.now.mono)
+                    && seen
+                        .peers
+                        .get(&node.name)
+                        .and_then(|peer| peer.report.as_ref())
+                        .is_some_and(|said| said.config_hash == *own)
+            })
+    }
+
+    /// Lost nodes that renew again.
+    pub(super) fn note_returns(
+        &mut self,
+        seen: Seen<'_>,
+        counter: &mut Counter,
+        out: &mut Vec<Command>,
+    ) {
+        let steps = seen
+            .state
+            .nodes
+            .iter()
+            .filter(|(name, node)| {
+                node.lost
+                    && self.records.renews(name, seen.now.raw).is_some()
+                    && !self.is_deciding_about(name)
+            })
+            .map(|(name, _)| Step::Online { node: name.clone() })
+            .collect();
+        self.propose(seen, counter, None, steps, out);
+    }
+
+    /// Asks the planner, and decides what can be decided now: in one entry, so that many groups move in one commit.
+    pub(super) fn plan(&mut self, seen: Seen<'_>, counter: &mut Counter, out: &mut Vec<Command>) {
+        let Some(spec) = seen.state.spec() else {
+            return;
+        };
+        if self.waits_for_nodes(seen, spec) {
+            self.plan_again = Some(self.started + self.timing.lease * COLD_START_LEASES);
+            return;
+        }
+        let view = self.view(seen, spec);
+        let plan = had_policies::plan(&view);
+        self.plan_again = plan.again_in.map(|wait| seen.now.raw + wait);
+        let mut steps: Vec<Step> = self.newly_lost(seen);
+        if !steps.is_empty() {
+            self.last_fault = seen.now.raw;
+        }
+        steps.extend(
+            plan.decisions
+                .iter()
+                .filter_map(|decision| self.step(seen, decision)),
+        );
+        self.decisions = plan.decisions;
+        self.propose(seen, counter, None, steps, out);
+    }
+
+    fn waits_for_nodes(&self, seen: Seen<'_>, spec: &ClusterSpec) -> bool {
+        let settled = self.started + self.timing.lease * COLD_START_LEASES;
+        let all_here = || {
+            spec.nodes
+                .iter()
+                .filter(|node| node.role == Role::Member)
+                .all(|node| {
+                    self.records.renews(&node.name, seen.now.raw).is_some()
+                        && seen
+                            .peers
+                            .get(&node.name)
+                            .is_some_and(|peer| peer.report.is_some())
+                })
+        };
+        self.cold && seen.now.raw < settled && !all_here()
+    }
+
+    /// Nodes whose record ended. From this step on nothing is granted to them until they have applied it.
+    fn newly_lost(&self, seen: Seen<'_>) -> Vec<Step> {
+        let lost = |name: &NodeName| {
+            self.records.has_ended(name, seen.now.raw) && !self.is_deciding_about(name)
+        };
+        let nodes = seen.state.nodes.iter();
+        nodes
+            .filter(|(name, node)| !node.lost && lost(name))
+            .map(|(name, _)| Step::Lost { node: name.clone() })
+            .collect()
+    }
+
+    /// The entry's step for one decision; `None` where nothing changes, or where it must wait.
+    fn step(&self, seen: Seen<'_>, decision: &Decision) -> Option<Step> {
+        let state = seen.state.groups.get(&decision.group)?;
+        if self.is_deciding(&decision.group) {
+            return None;
+        }
+        let Some(cause) = decision.cause else {
+            return self
+                .last_resort_leaves(seen, decision, state)
+                .or_else(|| self.second_start(seen, decision, state));
+        };
+        if state.owner == decision.owner {
+            return None;
+        }
+        let to = decision.owner.clone();
+        self.change(
+            seen,
+            &decision.group,
+            state,
+            to,
+            cause,
+            decision.reason.clone(),
+            false,
+        )
+    }
+
+    /// A daemon that ends takes its groups down where nobody else can take them: they have no owner then.
+    fn last_resort_leaves(
+        &self,
+        seen: Seen<'_>,
+        decision: &Decision,
+        state: &GroupState,
+    ) -> Option<Step> {
+        let owner = state.owner.as_ref()?;
+        let ends = seen.peers.get(owner)?.report.as_ref()?.leaving;
+        let alone = decision.candidates.iter().all(|candidate| {
+            candidate.node == *owner || matches!(candidate.verdict, Verdict::Vetoed(_))
+        });
+        if !ends || !alone {
+            return None;
+        }
+        let reason = decision.reason.clone();
+        self.change(
+            seen,
+            &decision.group,
+            state,
+            None,
+            Cause::OwnerLeaving,
+            reason,
+            false,
+        )
+    }
+
+    /// An owner that gave the group up and is fit again, or the only one there is: it may not open under the old epoch,
+    /// so it gets a new one.
+    fn second_start(
+        &self,
+        seen: Seen<'_>,
+        decision: &Decision,
+        state: &GroupState,
+    ) -> Option<Step> {
+        let owner = state.owner.as_ref()?;
+        let fit = decision.candidates.iter().any(|candidate| {
+            candidate.node == *owner && matches!(candidate.verdict, Verdict::Chosen)
+        }) && seen
+            .peers
+            .group(owner, &decision.group)?
+            .not_ready
+            .is_none();
+        if !fit || !self.has_released(seen, &decision.group, owner, state.epoch) {
+            return None;
+        }
+        let reason = "its owner can run it again".to_owned();
+        let to = Some(owner.clone());
+        self.change(
+            seen,
+            &decision.group,
+            state,
+            to,
+            Cause::OwnerNotReady,
+            reason,
+            false,
+        )
+    }
+
+    /// A change of owner, where it may be decided now: a lost owner's record must have ended, and an owner that is merely
+    /// silent keeps its group.
+    #[allow(clippy::too_many_arguments, reason = "the parts of one move")]
+    pub(super) fn change(
+        &self,
+        seen: Seen<'_>,
+        group: &GroupName,
+        state: &GroupState,
+        to: Option<NodeName>,
+        cause: Cause,
+        reason: String,
+        pin: bool,
+    ) -> Option<Step> {
+        let released = match &state.owner {
+            None => true,
+            Some(owner) => {
+                let ended = self.records.has_ended(owner, seen.now.raw);
+                let released = self.has_released(seen, group, owner, state.epoch);
+                if !ended && !released && self.records.renews(owner, seen.now.raw).is_none() {
+                    return None;
+                }
+                if self.is_deciding_about(owner) {
+                    return None;
+                }
+                ended || released
+            }
+        };
+        Some(Step::Move(Move {
+            group: group.clone(),
+            from: state.owner.clone(),
+            epoch: state.epoch,
+            to,
+            released,
+            cause,
+            reason,
+            pin,
+        }))
+    }
+
+    /// Whether a node has said, in the life that this leader grants to, that it never opens the group again up to `epoch`.
+    /// Not before the hold is over: until then an earlier leader's grant to a later life of it may still run.
+    fn has_released(
+        &self,
+        seen: Seen<'_>,
+        group: &GroupName,
+        node: &NodeName,
+        epoch: Epoch,
+    ) -> bool {
+        let Some(record) = self.records.get(node) else {
+            return false;
+        };
+        self.records.hold_is_over(seen.now.raw)
+            && seen
+                .peers
+                .get(node)
+                .is_some_and(|peer| peer.sender.process == record.process)
+            && seen
+                .peers
+                .group(node, group)
+                .is_some_and(|said| said.released >= Some(epoch))
+    }
+
+    /// Former owners that are known to be out of the way: committed, so that the new owner learns of it even where it
+    /// cannot hear them.
+    pub(super) fn confirm_releases(
+        &mut self,
+        seen: Seen<'_>,
+        counter: &mut Counter,
+        out: &mut Vec<Command>,
+    ) {
+        let mut steps = Vec::new();
+        for (group, state) in &seen.state.groups {
+            if self.is_deciding(group) {
+                continue;
+            }
+            for (node, epoch) in &state.unreleased {
+                let ended =
+                    self.records.has_ended(node, seen.now.raw) && !self.is_deciding_about(node);
+                if ended || self.has_released(seen, group, node, *epoch) {
+                    let (group, node, epoch) = (group.clone(), node.clone(), *epoch);
+                    steps.push(Step::Confirm { group, node, epoch });
+                }
+            }
+        }
+        self.propose(seen, counter, None, steps, out);
+    }
+}

@@ -1,1 +1,0 @@
-//! The node: every event in, every command out.

@@ -1,0 +1,775 @@
+//! The node: every event in, every command out.
+//!
+//! [`Node::handle`] does three things in this order: it notices what passed meanwhile (sleep, a standstill, the end of the
+//! lease), takes the event in, and settles what follows from it. So no event is ever judged on a lease that is over.
+
+mod forming;
+mod shutdown;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::group::{LocalGroup, Situation};
+use crate::ids::{ClusterId, GroupName, NodeName, RequestId};
+use crate::leader::{Counter, Leader, Seen};
+use crate::lease::Holder;
+use crate::message::{Answer, Ask, Message, Outcome, Phase, Refusal, Report, Sender};
+use crate::peers::Peers;
+use crate::plant::Plant;
+use crate::ports::{
+    Command, Event, Identity, Leadership, Level, Permit, Reply, Request, ResourceStatus, Via,
+};
+use crate::state::{Configuration, GroupState, State};
+use crate::time::{BootTime, MonoTime, Now, WallTime};
+use crate::timing::Timing;
+
+/// `CLOCK_BOOTTIME` and `CLOCK_MONOTONIC` part only in suspend; more than this is one.
+const SUSPEND: u64 = 1_000_000;
+
+/// One daemon's view of the cluster, and what it does.
+#[derive(Debug)]
+pub struct Node {
+    me: Sender,
+    own: Configuration,
+    gate: String,
+    timing: Timing,
+    state: Arc<State>,
+    applied: u64,
+    leadership: Leadership,
+    leader: Option<Leader>,
+    leader_must_look: bool,
+    holder: Holder,
+    /// Whether the last look at the clock found a valid lease; the groups act on it.
+    leased: bool,
+    /// Whether this process has ever held a lease.
+    was_leased: bool,
+    /// When this node last knew that it saw what the majority sees.
+    fresh: WallTime,
+    refusal: Option<Refusal>,
+    groups: BTreeMap<GroupName, LocalGroup>,
+    groups_must_look: bool,
+    peers: Peers,
+    counter: Counter,
+    next_ask: MonoTime,
+    next_report: MonoTime,
+    next_heartbeat: MonoTime,
+    last_form: Option<MonoTime>,
+    last_seen: Option<Now>,
+    awake_since: MonoTime,
+    leaving: Option<MonoTime>,
+    exited: bool,
+    plants: Vec<Plant>,
+}
+
+impl Node {
+    /// A daemon that has just started: every gate is shut, no address is up. `own` is what its file says, `gate` which gate
+    /// it has.
+    #[must_use]
+    pub fn new(identity: Identity, own: Configuration, gate: &str, now: Now) -> Self {
+        let timing = own.spec.timing;
+        let mut node = Self {
+            me: identity.sender,
+            gate: gate.to_owned(),
+            timing,
+            state: Arc::new(State::default()),
+            applied: 0,
+            leadership: Leadership::default(),
+            leader: None,
+            leader_must_look: false,
+            holder: Holder::default(),
+            leased: false,
+            was_leased: false,
+            fresh: now.wall,
+            refusal: None,
+            groups: BTreeMap::new(),
+            groups_must_look: false,
+            peers: Peers::default(),
+            counter: Counter::default(),
+            next_ask: now.mono,
+            next_report: now.mono,
+            next_heartbeat: now.mono,
+            last_form: None,
+            last_seen: None,
+            awake_since: MonoTime::ZERO,
+            leaving: None,
+            exited: false,
+            plants: Vec::new(),
+            own,
+        };
+        node.adopt_groups(now, &mut Vec::new());
+        node
+    }
+
+    /// Plants a mistake, for the simulator's checkers.
+    pub fn plant(&mut self, plant: Plant) {
+        if plant == Plant::IndexIgnored {
+            self.holder.ignore_index();
+        }
+        if plant == Plant::ReleaseNotBinding {
+            self.groups
+                .values_mut()
+                .for_each(LocalGroup::do_not_bind_releases);
+        }
+        self.plants.push(plant);
+    }
+
+    /// Takes one event in, at this time, and says what is to be done, in order.
+    #[must_use]
+    pub fn handle(&mut self, now: Now, event: Event) -> Vec<Command> {
+        let mut out = Vec::new();
+        self.notice(now, &mut out);
+        self.take(now, event, &mut out);
+        self.settle(now, &mut out);
+        out
+    }
+
+    /// When [`Node::handle`] must be called again although nothing happens.
+    #[must_use]
+    pub fn next_deadline(&self, now: Now) -> MonoTime {
+        let mut next = self.next_ask.min(self.next_heartbeat);
+        if self.leased {
+            next = next.min(now.mono + self.holder.until().since(now.boot));
+        }
+        if let Some(leader) = &self.leader {
+            next = next.min(now.mono + leader.next_deadline().since(now.raw));
+        }
+        next.max(now.mono + Duration::from_micros(100))
+    }
+
+    /// Who this daemon is; its cluster is known once the first entries are applied.
+    #[must_use]
+    pub fn sender(&self) -> &Sender {
+        &self.me
+    }
+
+    /// The applied state and its index.
+    #[must_use]
+    pub fn state(&self) -> (&Arc<State>, u64) {
+        (&self.state, self.applied)
+    }
+
+    /// The end of this node's lease, in the past where it has none.
+    #[must_use]
+    pub fn lease_until(&self) -> BootTime {
+        self.holder.until()
+    }
+
+    /// What passed since the last event.
+    fn notice(&mut self, now: Now, out: &mut Vec<Command>) {
+        if let Some(last) = self.last_seen {
+            let apart = |now: Now| now.boot.0.wrapping_sub(now.mono.0);
+            if apart(now).abs_diff(apart(last)) > SUSPEND {
+                self.awake_since = now.mono;
+                let text = "this host was suspended: earlier acknowledgements are void".to_owned();
+                out.push(Command::Log {
+                    level: Level::Warn,
+                    text,
+                });
+            }
+            let still = now.mono.since(last.mono);
+            if still > self.timing.lease / 2
+                && let Some(leader) = &mut self.leader
+            {
+                leader.stood_still(now.raw);
+            }
+        }
+        self.last_seen = Some(now);
+        self.check_lease(now, out);
+    }
+
+    /// Whether the lease is valid now; groups look again when that changed.
+    fn check_lease(&mut self, now: Now, out: &mut Vec<Command>) {
+        let valid = self.holder.is_valid(now.boot);
+        if valid {
+            self.was_leased = true;
+            self.fresh = now.wall;
+        }
+        if self.leased && !valid {
+            let held: Vec<_> = self.held().map(GroupName::as_str).collect();
+            if !held.is_empty() {
+                let held = held.join(", ");
+                let text = format!("the lease ended without renewal: standing down with {held}");
+                out.push(Command::Log {
+                    level: Level::Warn,
+                    text,
+                });
+            }
+        }
+        if self.leased != valid {
+            self.leased = valid;
+            // At once, not with the rest: whatever the event brings, what was held under the old lease is over.
+            self.reconcile_groups(now, out);
+        }
+    }
+
+    fn held(&self) -> impl Iterator<Item = &GroupName> {
+        self.groups
+            .iter()
+            .filter(|(_, group)| group.is_held())
+            .map(|(name, _)| name)
+    }
+
+    fn take(&mut self, now: Now, event: Event, out: &mut Vec<Command>) {
+        match event {
+            Event::Tick => {}
+            Event::Applied {
+                index,
+                leader,
+                state,
+            } => {
+                let configured = self.state.config != state.config;
+                self.state = state;
+                self.applied = self.applied.max(index);
+                self.holder.applied(self.applied);
+                self.me.cluster = if self.state.cluster.is_blank() {
+                    ClusterId::UNKNOWN
+                } else {
+                    self.state.cluster
+                };
+                if configured {
+                    self.adopt_groups(now, out);
+                }
+                if let Some(lead) = &mut self.leader {
+                    lead.applied(index, leader, &self.state);
+                }
+                self.groups_must_look = true;
+                self.leader_must_look = true;
+            }
+            Event::Leadership(leadership) => self.led_by(now, leadership, out),
+            Event::Proposed { proposal, outcome } => {
+                if let Some(leader) = &mut self.leader {
+                    leader.proposed(proposal, outcome);
+                    self.leader_must_look = true;
+                }
+            }
+            Event::Heard { from, message } => self.heard(now, &from, message, out),
+            Event::Asked {
+                from,
+                ask,
+                permit,
+                via,
+            } => self.asked(now, &from, &ask, permit, via, out),
+            Event::Resource {
+                group,
+                resource,
+                status,
+            } => {
+                self.note_resource(now, &group, &resource, status, out);
+            }
+            Event::Ready {
+                group,
+                resource,
+                ready,
+            } => {
+                if let Some(group) = self.groups.get_mut(&group) {
+                    group.ready(&resource, ready);
+                    self.look_and_report(now);
+                }
+            }
+            Event::ForeignClaim { group, text } => {
+                out.push(Command::Log {
+                    level: Level::Warn,
+                    text: format!("{group}: {text}"),
+                });
+                if let Some(group) = self.groups.get(&group).filter(|_| self.leased) {
+                    group.announce_again(out);
+                }
+            }
+            Event::Request { request, id, what } => self.requested(now, request, id, &what, out),
+            Event::Shutdown => self.begin_to_leave(now, out),
+        }
+    }
+
+    fn note_resource(
+        &mut self,
+        now: Now,
+        group: &GroupName,
+        resource: &crate::ids::ResourceName,
+        status: ResourceStatus,
+        out: &mut Vec<Command>,
+    ) {
+        let Some(local) = self.groups.get_mut(group) else {
+            return;
+        };
+        if let ResourceStatus::Failed(reason) = &status {
+            let text = format!("{group}: {resource} failed: {reason}");
+            out.push(Command::Log {
+                level: Level::Warn,
+                text,
+            });
+        }
+        local.resource(resource, status, now);
+        self.look_and_report(now);
+    }
+
+    /// Something about this node's groups changed: they look again, and the leader hears of it at once.
+    fn look_and_report(&mut self, now: Now) {
+        self.groups_must_look = true;
+        self.next_report = now.mono;
+        self.next_ask = self.next_ask.min(now.mono);
+    }
+
+    fn led_by(&mut self, now: Now, leadership: Leadership, out: &mut Vec<Command>) {
+        let leads = leadership.leader.filter(|_| leadership.leads);
+        if self.leader.as_ref().map(Leader::id) != leads {
+            if let Some(former) = self.leader.take() {
+                let leader = self.state_name(&leadership);
+                for request in former.into_waiting() {
+                    let reply = Reply::NotLeader(leader.clone());
+                    out.push(Command::Reply { request, reply });
+                }
+            }
+            if let Some(id) = leads {
+                let mut leader = Leader::new(id, self.timing, !self.was_leased, now);
+                for plant in &self.plants {
+                    plant.apply(&mut leader);
+                }
+                self.leader = Some(leader);
+                let text = format!("this node leads (term {})", id.term);
+                out.push(Command::Log {
+                    level: Level::Info,
+                    text,
+                });
+            }
+        }
+        if self.leadership.leader != leadership.leader {
+            // Ask the new leader at once, and tell it everything.
+            self.next_ask = now.mono;
+            self.next_report = now.mono;
+        }
+        self.leadership = leadership;
+        self.leader_must_look = true;
+    }
+
+    fn state_name(&self, leadership: &Leadership) -> Option<NodeName> {
+        let voter = leadership.leader?.voter;
+        self.state
+            .name_of(voter)
+            .or_else(|| leadership.voters.get(&voter))
+            .cloned()
+    }
+
+    /// The name of the leader that this node follows.
+    #[must_use]
+    pub fn leader_name(&self) -> Option<NodeName> {
+        self.state_name(&self.leadership)
+    }
+
+    fn heard(&mut self, now: Now, from: &Sender, message: Message, out: &mut Vec<Command>) {
+        if !self.peers.heard(&self.state, from, now) {
+            return;
+        }
+        match message {
+            Message::Heartbeat(report) => self.hear_report(now, from, report, out),
+            Message::Ask(_) => {}
+            Message::Answer(answer) => self.answered(&answer),
+            Message::Prepared { group, epoch } => {
+                if let Some(group) = self.groups.get_mut(&group) {
+                    group.heard_prepared(epoch);
+                    self.groups_must_look = true;
+                }
+            }
+            Message::Released { group, epoch } => {
+                if let Some(group) = self.groups.get_mut(&group) {
+                    group.heard_released(from.node.clone(), epoch);
+                    self.groups_must_look = true;
+                }
+            }
+        }
+    }
+
+    fn hear_report(&mut self, now: Now, from: &Sender, report: Report, out: &mut Vec<Command>) {
+        self.relay_prepared(from, &report, out);
+        if self.peers.reported(&from.node, report, now) {
+            self.leader_must_look = true;
+        }
+    }
+
+    /// A new owner is prepared, and the former one may not hear it: the leader tells it too.
+    fn relay_prepared(&self, from: &Sender, report: &Report, out: &mut Vec<Command>) {
+        if self.leader.is_none() {
+            return;
+        }
+        for (group, said) in report
+            .groups
+            .iter()
+            .filter(|(_, said)| said.phase == Phase::Prepared)
+        {
+            let Some(state) = self.state.groups.get(group) else {
+                continue;
+            };
+            if state.owner.as_ref() != Some(&from.node) || state.epoch != said.epoch {
+                continue;
+            }
+            for node in state
+                .unreleased
+                .keys()
+                .filter(|node| **node != self.me.node)
+            {
+                let message = Message::Prepared {
+                    group: group.clone(),
+                    epoch: said.epoch,
+                };
+                out.push(Command::Send {
+                    to: node.clone(),
+                    message,
+                });
+            }
+        }
+    }
+
+    /// Only the leader that this node follows can grant; what an earlier one says is void.
+    fn answered(&mut self, answer: &Answer) {
+        if self.leadership.leader != Some(answer.leader) {
+            return;
+        }
+        match &answer.outcome {
+            Outcome::Granted { duration, index } => {
+                self.refusal = None;
+                let before = self.holder.until();
+                self.holder.granted(answer.sequence, *duration, *index);
+                self.groups_must_look |= self.holder.until() != before;
+            }
+            Outcome::Refused(refusal) => {
+                self.refusal = Some(refusal.clone());
+                self.holder.refused(answer.sequence);
+            }
+        }
+    }
+
+    fn asked(
+        &mut self,
+        now: Now,
+        from: &Sender,
+        ask: &Ask,
+        permit: Option<Permit>,
+        via: Via,
+        out: &mut Vec<Command>,
+    ) {
+        let Some(leader) = self.leadership.leader else {
+            return;
+        };
+        let outcome = if self.peers.heard(&self.state, from, now) {
+            if let Some(report) = ask.report.clone() {
+                self.hear_report(now, from, report, out);
+            }
+            self.grant(now, from, ask, permit)
+        } else {
+            Outcome::Refused(Refusal::NotAVoter)
+        };
+        let message = Message::Answer(Answer {
+            sequence: ask.sequence,
+            leader,
+            outcome,
+        });
+        out.push(Command::Answer { via, message });
+    }
+
+    fn grant(&mut self, now: Now, from: &Sender, ask: &Ask, permit: Option<Permit>) -> Outcome {
+        let Some(mut leader) = self.leader.take() else {
+            return Outcome::Refused(Refusal::NoQuorum);
+        };
+        let outcome = leader.answer(self.seen(now), from, ask, permit);
+        let lost = self
+            .state
+            .nodes
+            .get(&from.node)
+            .is_some_and(|node| node.lost);
+        self.leader_must_look |= lost || leader.is_unsettled(now.raw);
+        self.leader = Some(leader);
+        outcome
+    }
+
+    fn requested(
+        &mut self,
+        now: Now,
+        request: RequestId,
+        id: crate::ids::CommandId,
+        what: &Request,
+        out: &mut Vec<Command>,
+    ) {
+        if let Request::Init { nodes } = what {
+            return self.init(now, request, nodes, out);
+        }
+        let Some(mut leader) = self.leader.take() else {
+            let reply = match self.leader_name().filter(|_| self.leased) {
+                Some(name) => Reply::NotLeader(Some(name)),
+                None => Reply::NoQuorum(self.why_no_quorum(now)),
+            };
+            return out.push(Command::Reply { request, reply });
+        };
+        if self.leased {
+            let mut counter = std::mem::take(&mut self.counter);
+            leader.request(self.seen(now), &mut counter, (request, id), what, out);
+            self.counter = counter;
+            self.leader_must_look = true;
+        } else {
+            let reply = Reply::NoQuorum(self.why_no_quorum(now));
+            out.push(Command::Reply { request, reply });
+        }
+        self.leader = Some(leader);
+    }
+
+    fn seen(&self, now: Now) -> Seen<'_> {
+        Seen {
+            me: &self.me,
+            state: &self.state,
+            applied: self.applied,
+            peers: &self.peers,
+            own: &self.own,
+            now,
+            awake_since: self.awake_since,
+        }
+    }
+
+    /// Everything that follows.
+    fn settle(&mut self, now: Now, out: &mut Vec<Command>) {
+        self.check_lease(now, out);
+        if std::mem::take(&mut self.groups_must_look) {
+            self.reconcile_groups(now, out);
+        }
+        self.lead(now, out);
+        self.form(now, out);
+        self.speak(now, out);
+        self.leave_when_done(now, out);
+    }
+
+    fn lead(&mut self, now: Now, out: &mut Vec<Command>) {
+        let Some(mut leader) = self.leader.take() else {
+            return;
+        };
+        let due = leader.is_due(now.raw);
+        if std::mem::take(&mut self.leader_must_look) || due {
+            let mut counter = std::mem::take(&mut self.counter);
+            leader.lead(self.seen(now), &mut counter, out);
+            if self.leaving.is_some() {
+                leader.leave(self.seen(now), out);
+            }
+            self.counter = counter;
+        }
+        self.leader = Some(leader);
+    }
+
+    fn reconcile_groups(&mut self, now: Now, out: &mut Vec<Command>) {
+        let lease = self.leased.then(|| self.holder.until());
+        let mut changed = false;
+        let nowhere = GroupState::default();
+        for (name, group) in &mut self.groups {
+            let state = self.state.groups.get(name).unwrap_or(&nowhere);
+            let before = group.phase();
+            group.reconcile(
+                Situation {
+                    me: &self.me.node,
+                    now,
+                    lease,
+                    state,
+                },
+                out,
+            );
+            if group.phase() != before {
+                changed = true;
+                let phase = group.phase().word();
+                let text = format!("{name}: {phase} (epoch {})", state.epoch);
+                out.push(Command::Log {
+                    level: Level::Info,
+                    text,
+                });
+            }
+        }
+        if changed {
+            self.next_report = now.mono;
+            self.next_ask = self.next_ask.min(now.mono);
+        }
+    }
+
+    /// The committed configuration names the groups; before there is one, the own file does.
+    fn adopt_groups(&mut self, now: Now, out: &mut Vec<Command>) {
+        let config = self.state.config.clone();
+        let spec = config
+            .as_deref()
+            .map_or(&self.own.spec, |config| &config.spec);
+        let wanted: BTreeMap<_, _> = spec
+            .groups
+            .iter()
+            .filter(|group| group.policy.nodes().any(|node| *node == self.me.node))
+            .map(|group| (group.name.clone(), group.clone()))
+            .collect();
+        let gone = |name: &GroupName, group: &LocalGroup| {
+            wanted
+                .get(name)
+                .is_none_or(|spec| spec.resources != group.spec().resources)
+        };
+        for (_, mut group) in self.groups.extract_if(.., |name, group| gone(name, group)) {
+            group.stop(now, out);
+        }
+        let bind = !self.plants.contains(&Plant::ReleaseNotBinding);
+        for (name, spec) in wanted {
+            self.groups.entry(name).or_insert_with(|| {
+                let mut group = LocalGroup::new(spec, now.wall);
+                if !bind {
+                    group.do_not_bind_releases();
+                }
+                group
+            });
+        }
+        self.timing = spec.timing;
+        self.groups_must_look = true;
+    }
+
+    /// Asks for the lease, says again what must be said, and sends heartbeats, each when it is due.
+    fn speak(&mut self, now: Now, out: &mut Vec<Command>) {
+        if now.mono >= self.next_ask {
+            self.next_ask = now.mono + self.timing.renewal();
+            self.ask(now, out);
+            for group in self.groups.values() {
+                group.say_again(out);
+            }
+        }
+        if now.mono >= self.next_heartbeat {
+            self.next_heartbeat = now.mono + self.timing.heartbeat / 2;
+            let report = self.report(now);
+            let nodes = self.state.spec().unwrap_or(&self.own.spec).nodes.clone();
+            for node in nodes.into_iter().filter(|node| node.name != self.me.node) {
+                let message = Message::Heartbeat(report.clone());
+                out.push(Command::Send {
+                    to: node.name,
+                    message,
+                });
+            }
+        }
+    }
+
+    fn ask(&mut self, now: Now, out: &mut Vec<Command>) {
+        let Some(leader) = self.leader_name().filter(|_| !self.exited) else {
+            return;
+        };
+        let report = (now.mono >= self.next_report).then(|| self.report(now));
+        if report.is_some() {
+            self.next_report = now.mono + self.timing.heartbeat / 2;
+        }
+        // Stamped before it leaves, on however many connections: the lease can only come out shorter.
+        let sequence = self.holder.ask(now.boot);
+        let message = Message::Ask(Ask {
+            sequence,
+            lease: self.own.spec.timing.lease,
+            report,
+        });
+        out.push(Command::Send {
+            to: leader,
+            message,
+        });
+    }
+
+    /// How this node is; noted as its own word too.
+    fn report(&mut self, now: Now) -> Report {
+        let heard = self.timing.heartbeat * 3;
+        let spec = self.state.spec().unwrap_or(&self.own.spec);
+        let hears = spec.nodes.iter().map(|node| &node.name);
+        let hears = hears
+            .filter(|name| **name != self.me.node && self.peers.heard_within(name, heard, now.mono))
+            .cloned()
+            .collect();
+        let nowhere = GroupState::default();
+        let groups = self.groups.iter().map(|(name, group)| {
+            let state = self.state.groups.get(name).unwrap_or(&nowhere);
+            (name.clone(), group.report(state, now.mono))
+        });
+        let report = Report {
+            applied: self.applied,
+            config_hash: self.own.hash.clone(),
+            leaving: self.leaving.is_some(),
+            hears,
+            gate: self.gate.clone(),
+            groups: groups.collect(),
+        };
+        self.peers.heard(&self.state, &self.me.clone(), now);
+        self.peers
+            .reported(&self.me.node.clone(), report.clone(), now);
+        report
+    }
+
+    /// Why nothing can be decided here at the moment, in words.
+    pub(crate) fn why_no_quorum(&self, now: Now) -> String {
+        let spec = self.state.spec().unwrap_or(&self.own.spec);
+        let recent = self.timing.heartbeat * 3;
+        let missing: Vec<_> = spec
+            .nodes
+            .iter()
+            .map(|node| &node.name)
+            .filter(|name| {
+                **name != self.me.node && !self.peers.heard_within(name, recent, now.mono)
+            })
+            .map(NodeName::as_str)
+            .collect();
+        let refusal = self
+            .refusal
+            .as_ref()
+            .map(|refusal| format!("; {refusal}"))
+            .unwrap_or_default();
+        if missing.is_empty() {
+            format!(
+                "no quorum at the moment: all nodes are heard, a leader is being elected{refusal}"
+            )
+        } else {
+            let count = spec.nodes.len();
+            let need = count / 2 + 1;
+            let missing = missing.join(", ");
+            format!(
+                "no quorum: {need} of {count} nodes are needed, and {missing} cannot be heard{refusal}"
+            )
+        }
+    }
+}
+
+/// What [`crate::status`] reads.
+impl Node {
+    pub(crate) fn own_configuration(&self) -> &Configuration {
+        &self.own
+    }
+
+    pub(crate) fn is_quorate(&self, now: Now) -> bool {
+        self.holder.is_valid(now.boot)
+    }
+
+    pub(crate) fn fresh_at(&self, now: Now) -> WallTime {
+        if self.is_quorate(now) {
+            now.wall
+        } else {
+            self.fresh
+        }
+    }
+
+    pub(crate) fn term(&self) -> u64 {
+        self.leadership.leader.map_or(0, |leader| leader.term)
+    }
+
+    pub(crate) fn report_of(&self, name: &NodeName) -> Option<&Report> {
+        self.peers.get(name)?.report.as_ref()
+    }
+
+    pub(crate) fn said_of(
+        &self,
+        node: &NodeName,
+        group: &GroupName,
+    ) -> Option<&crate::message::GroupReport> {
+        self.peers.group(node, group)
+    }
+
+    pub(crate) fn hears(&self, name: &NodeName, now: Now) -> bool {
+        self.peers
+            .heard_within(name, self.timing.heartbeat * 3, now.mono)
+    }
+
+    pub(crate) fn voter_heard(&self, name: &NodeName) -> Option<crate::ids::VoterId> {
+        if *name == self.me.node {
+            return Some(self.me.voter);
+        }
+        self.peers.get(name).map(|peer| peer.sender.voter)
+    }
+
+    pub(crate) fn silent_for_ms(&self, name: &NodeName, now: Now) -> Option<u64> {
+        let heard = self.peers.get(name)?.heard;
+        u64::try_from(now.mono.since(heard).as_millis()).ok()
+    }
+}

@@ -1,0 +1,27 @@
+//! Planted mistakes: each breaks one rule of the lease protocol, to prove that the simulator's checkers see it.
+
+use crate::leader::Leader;
+
+/// One mistake.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Plant {
+    /// A leader's record ends after half a lease.
+    RecordEndedTooEarly,
+    /// A new leader takes away at once.
+    NewLeaderDoesNotHold,
+    /// A grant counts before its index is applied.
+    IndexIgnored,
+    /// A former owner says that it released, and goes on until its gate ends by itself.
+    ReleaseNotBinding,
+}
+
+impl Plant {
+    /// Plants it in a new leadership.
+    pub(crate) fn apply(self, leader: &mut Leader) {
+        match self {
+            Self::RecordEndedTooEarly => leader.records_mut().end_too_early(),
+            Self::NewLeaderDoesNotHold => leader.records_mut().do_not_hold(),
+            Self::IndexIgnored | Self::ReleaseNotBinding => {}
+        }
+    }
+}
