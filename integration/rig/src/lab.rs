@@ -1,0 +1,236 @@
+//! The network: switches, hosts, a client, and what goes wrong between them.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Instant;
+
+use anyhow::{Context, Result, anyhow};
+
+use crate::host::Host;
+use crate::netlink::{End, Passing};
+use crate::switch::Switch;
+use crate::wire::Wire;
+
+/// The client's name.
+pub const CLIENT: &str = "c1";
+/// The client's number: its address is 10.77.0.50.
+const CLIENT_NUMBER: u8 = 50;
+
+/// What to build.
+#[derive(Clone, Copy, Debug)]
+pub struct LabSpec {
+    /// How many hosts: h1, h2, …
+    pub hosts: u8,
+    /// How many links each host has, on a switch of its own each: eth0 in 10.77.0.0/24 and fd77::/64, eth1 in
+    /// 10.78.0.0/24 and fd78::/64. The client has eth0 alone.
+    pub links: u8,
+}
+
+impl Default for LabSpec {
+    fn default() -> Self {
+        Self { hosts: 3, links: 1 }
+    }
+}
+
+/// Switches, hosts and a client. Ends with everything in it when dropped.
+pub struct Lab {
+    // Hosts before switches: their ends of the cables go first.
+    hosts: BTreeMap<String, Host>,
+    switches: Vec<Switch>,
+    numbers: BTreeMap<String, u8>,
+    links: u8,
+}
+
+impl Lab {
+    /// Builds it. The calling process must be a lab process ([`crate::enter`]).
+    ///
+    /// # Errors
+    /// Where the kernel refuses a namespace or a link.
+    pub fn new(spec: LabSpec) -> Result<Self> {
+        let switches = (0..spec.links).map(|link| Switch::new(&format!("s{}", link + 1)));
+        let mut lab = Self {
+            hosts: BTreeMap::new(),
+            switches: switches.collect::<Result<_>>()?,
+            numbers: (1..=spec.hosts).map(|number| (format!("h{number}"), number)).collect(),
+            links: spec.links,
+        };
+        lab.numbers.insert(CLIENT.to_owned(), CLIENT_NUMBER);
+        for name in lab.numbers.keys().cloned().collect::<Vec<_>>() {
+            lab.hosts.insert(name.clone(), Host::new(&name)?);
+            lab.connect(&name)?;
+        }
+        Ok(lab)
+    }
+
+    /// The names of the hosts, without the client.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.numbers.keys().map(String::as_str).filter(|name| *name != CLIENT)
+    }
+
+    /// A host.
+    ///
+    /// # Errors
+    /// Where none has this name.
+    pub fn host(&mut self, name: &str) -> Result<&mut Host> {
+        self.hosts.get_mut(name).with_context(|| format!("there is no host {name}"))
+    }
+
+    /// The client's machine.
+    ///
+    /// # Errors
+    /// Never in a lab that was built.
+    pub fn client(&mut self) -> Result<&mut Host> {
+        self.host(CLIENT)
+    }
+
+    /// A host's own IPv4 address on a link.
+    ///
+    /// # Errors
+    /// Where no host has this name.
+    pub fn address(&self, host: &str, link: u8) -> Result<Ipv4Addr> {
+        self.number(host).map(|number| Ipv4Addr::new(10, 77 + link, 0, number))
+    }
+
+    /// Notes every frame that leaves a host on a link with this address as its source or sender.
+    ///
+    /// # Errors
+    /// Where there is no such link, or the socket cannot be opened.
+    pub fn listen(&self, link: u8, address: IpAddr) -> Result<Wire> {
+        let switch = self.switches.get(usize::from(link)).context("there is no such link")?;
+        Wire::listen(switch, address)
+    }
+
+    /// Cuts a link silently: the host's interface keeps its carrier, and not a frame passes. Says when.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn cut(&mut self, host: &str, link: u8) -> Result<Instant> {
+        self.switch(link)?.plug(host, false)?;
+        Ok(Instant::now())
+    }
+
+    /// Cuts every link of a host silently. Says when the first was cut.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn cut_all(&mut self, host: &str) -> Result<Instant> {
+        let at = Instant::now();
+        (0..self.links(host)).try_for_each(|link| self.switch(link)?.plug(host, false))?;
+        Ok(at)
+    }
+
+    /// The host is not heard any more on this link, but hears.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn mute(&mut self, host: &str, link: u8) -> Result<Instant> {
+        self.switch(link)?.pass(host, Passing { inward: false, outward: true })?;
+        Ok(Instant::now())
+    }
+
+    /// The host hears nothing any more on this link, but is heard.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn deafen(&mut self, host: &str, link: u8) -> Result<Instant> {
+        self.switch(link)?.pass(host, Passing { inward: true, outward: false })?;
+        Ok(Instant::now())
+    }
+
+    /// Mends all links of a host, whatever was wrong with them.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn heal(&mut self, host: &str) -> Result<Instant> {
+        for link in 0..self.links(host) {
+            let switch = self.switch(link)?;
+            switch.plug(host, true)?;
+            switch.pass(host, Passing { inward: true, outward: true })?;
+            switch.light(host, true)?;
+        }
+        Ok(Instant::now())
+    }
+
+    /// The host's interface loses its carrier, as when the cable is pulled. Says when.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn carrier_down(&mut self, host: &str, link: u8) -> Result<Instant> {
+        let at = Instant::now();
+        self.switch(link)?.light(host, false)?;
+        Ok(at)
+    }
+
+    /// The power fails: nothing leaves from one moment on, then everything that ran there is gone with its interfaces
+    /// and addresses. The disk stays. Says when the cut was complete.
+    ///
+    /// # Errors
+    /// Where the kernel refuses, or the host is off.
+    pub fn power_off(&mut self, host: &str) -> Result<Instant> {
+        self.cut_all(host)?;
+        let at = Instant::now();
+        self.host(host)?.kill_all()?;
+        (0..self.links(host)).try_for_each(|link| self.switch(link)?.disconnect(host))?;
+        self.host(host)?.power_off();
+        Ok(at)
+    }
+
+    /// The host is there again, with its own addresses; nothing runs on it.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn power_on(&mut self, host: &str) -> Result<()> {
+        self.host(host)?.power_on()?;
+        self.connect(host)
+    }
+
+    /// The client is on the first link alone.
+    fn links(&self, host: &str) -> u8 {
+        if host == CLIENT { 1 } else { self.links }
+    }
+
+    /// Lays the cables of a host and gives it its addresses.
+    fn connect(&mut self, name: &str) -> Result<()> {
+        let number = self.number(name)?;
+        for link in 0..self.links(name) {
+            let interface = format!("eth{link}");
+            let host = self.hosts.get_mut(name).ok_or_else(|| anyhow!("no host {name}"))?;
+            let switch = self.switches.get_mut(usize::from(link)).context("no such link")?;
+            let end = End { name: &interface, mac: mac(0x10, link, number) };
+            let network = host.namespace()?.network();
+            switch.connect(name, mac(0x20, link, number), &end, network)?;
+            let netlink = host.netlink()?;
+            netlink.set_up(&interface, true)?;
+            let v4 = Ipv4Addr::new(10, 77 + link, 0, number);
+            netlink.add_address(&interface, v4.into(), 24)?;
+            // The number as it is written: fd77::50 for 10.77.0.50.
+            let written = u16::from_str_radix(&number.to_string(), 16)?;
+            let v6 = Ipv6Addr::new(0xfd77 + u16::from(link), 0, 0, 0, 0, 0, 0, written);
+            netlink.add_address(&interface, v6.into(), 64)?;
+        }
+        Ok(())
+    }
+
+    fn number(&self, host: &str) -> Result<u8> {
+        self.numbers.get(host).copied().with_context(|| format!("there is no host {host}"))
+    }
+
+    fn switch(&mut self, link: u8) -> Result<&mut Switch> {
+        let text = format!("there is no link eth{link}");
+        self.switches.get_mut(usize::from(link)).context(text)
+    }
+}
+
+/// Fixed addresses, locally administered: readable in a trace. `10` an interface of a host, `20` a port of a switch.
+fn mac(kind: u8, link: u8, number: u8) -> [u8; 6] {
+    [0x02, kind, 0, 0, link, number]
+}
+
+/// The host behind a hardware address of [`mac`].
+pub(crate) fn owner_of(mac: &[u8]) -> Option<String> {
+    match mac {
+        [0x02, 0x10, 0, 0, _, CLIENT_NUMBER] => Some(CLIENT.to_owned()),
+        [0x02, 0x10, 0, 0, _, number] => Some(format!("h{number}")),
+        _ => None,
+    }
+}
