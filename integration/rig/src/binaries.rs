@@ -15,13 +15,13 @@ pub struct Binaries {
 }
 
 impl Binaries {
-    /// Builds them with the cargo that runs this program, or takes those in the directory that `HAD_BINARIES` names.
+    /// Builds them with the cargo that runs this program, unless `HAD_BINARIES` names a directory that has them.
     ///
     /// # Errors
     /// Where the build fails.
     pub fn build() -> Result<Self> {
-        if let Some(directory) = std::env::var_os("HAD_BINARIES") {
-            return Self::within(Path::new(&directory));
+        if std::env::var_os("HAD_BINARIES").is_some() {
+            return Self::find();
         }
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let status = Command::new(cargo)
@@ -30,9 +30,23 @@ impl Binaries {
             .status()
             .context("running cargo build")?;
         ensure!(status.success(), "had and hactl cannot be built");
+        Self::find()
+    }
+
+    /// Takes those in the directory that `HAD_BINARIES` names, or beside this program.
+    ///
+    /// # Errors
+    /// Where they are not there.
+    pub fn find() -> Result<Self> {
+        if let Some(directory) = std::env::var_os("HAD_BINARIES") {
+            return Self::within(Path::new(&directory));
+        }
         // This program lies in the same directory, or one below it (deps/) where it is a test.
         let program = std::env::current_exe().context("finding this program")?;
-        let directory = program.ancestors().skip(1).find(|path| !path.ends_with("deps"));
+        let directory = program
+            .ancestors()
+            .skip(1)
+            .find(|path| !path.ends_with("deps"));
         Self::within(directory.context("this program is in no directory")?)
     }
 
@@ -42,6 +56,9 @@ impl Binaries {
             ensure!(path.is_file(), "there is no {}", path.display());
             Ok(path)
         };
-        Ok(Self { had: program("had")?, hactl: program("hactl")? })
+        Ok(Self {
+            had: program("had")?,
+            hactl: program("hactl")?,
+        })
     }
 }

@@ -14,7 +14,9 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{ForkResult, Gid, Pid, Uid, fork, geteuid, getppid, setgroups, setresgid, setresuid};
+use nix::unistd::{
+    ForkResult, Gid, Pid, Uid, fork, geteuid, getppid, setgroups, setresgid, setresuid,
+};
 
 /// Where the lab keeps its files: a tmpfs that only the lab process and its hosts see. Short, because a Unix socket's
 /// path has room for 107 bytes.
@@ -66,8 +68,13 @@ pub fn enter(body: impl FnOnce() -> Result<ExitCode>) -> ExitCode {
 /// # Errors
 /// Where this program already has threads, or cannot fork.
 pub fn supervise(terms: Terms, body: impl FnOnce() -> Result<ExitCode>) -> Result<Ended> {
-    let threads = fs::read_dir("/proc/self/task").context("counting threads")?.count();
-    ensure!(threads == 1, "a lab process can only be made before the first thread ({threads} run)");
+    let threads = fs::read_dir("/proc/self/task")
+        .context("counting threads")?
+        .count();
+    ensure!(
+        threads == 1,
+        "a lab process can only be made before the first thread ({threads} run)"
+    );
     let program = nix::unistd::getpid();
     // SAFETY: this process has one thread, so the child's memory is consistent.
     match unsafe { fork() }.context("forking the lab's supervisor")? {
@@ -119,7 +126,9 @@ fn become_supervisor(program: Pid, terms: &Terms) -> Result<bool> {
     }
     if let Some(user) = terms.user {
         let (uid, gid) = (Uid::from_raw(user), Gid::from_raw(user));
-        setgroups(&[]).and_then(|()| setresgid(gid, gid, gid)).context("leaving root's groups")?;
+        setgroups(&[])
+            .and_then(|()| setresgid(gid, gid, gid))
+            .context("leaving root's groups")?;
         setresuid(uid, uid, uid).context("becoming an ordinary user")?;
         // A process that changed its user is not dumpable, and its own files in /proc are root's.
         prctl::set_dumpable(true).context("owning the own files in /proc")?;
@@ -200,8 +209,14 @@ fn prepare(mapped: bool) -> Result<()> {
     {
         return Err(error).context("mounting /proc");
     }
-    mount(Some("rig"), FILES, Some("tmpfs"), MsFlags::empty(), Some("mode=0755"))
-        .with_context(|| format!("mounting a tmpfs on {FILES}"))
+    mount(
+        Some("rig"),
+        FILES,
+        Some("tmpfs"),
+        MsFlags::empty(),
+        Some("mode=0755"),
+    )
+    .with_context(|| format!("mounting a tmpfs on {FILES}"))
 }
 
 /// Whether the calling process is root outside of any user namespace: what needs BPF works only then.

@@ -34,7 +34,11 @@ impl Host {
     pub(crate) fn new(name: &str) -> Result<Self> {
         let files = Path::new(FILES).join(name);
         fs::create_dir_all(&files).with_context(|| format!("making {}", files.display()))?;
-        let mut host = Self { name: name.to_owned(), files, powered: None };
+        let mut host = Self {
+            name: name.to_owned(),
+            files,
+            powered: None,
+        };
         host.power_on()?;
         Ok(host)
     }
@@ -68,11 +72,16 @@ impl Host {
             .append(true)
             .open(&log)
             .with_context(|| format!("opening {}", log.display()))?;
-        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+        command
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file);
         let title = format!("{name} on {}", self.name);
         let powered = self.powered_mut()?;
         let text = format!("starting {title}: {command:?}");
-        let child = powered.namespace.call(move || command.spawn().context(text))?;
+        let child = powered
+            .namespace
+            .call(move || command.spawn().context(text))?;
         let process = Process::new(title, log, child);
         powered.processes.push(process.clone());
         Ok(process)
@@ -83,20 +92,31 @@ impl Host {
     /// # Errors
     /// Where the host is off, the program cannot be started, or has not ended within `limit` (then it is killed).
     pub fn run(&mut self, mut command: Command, limit: Duration) -> Result<Output> {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let title = format!("{command:?} on {}", self.name);
         let powered = self.powered_mut()?;
         let text = format!("starting {title}");
-        let mut child = powered.namespace.call(move || command.spawn().context(text))?;
+        let mut child = powered
+            .namespace
+            .call(move || command.spawn().context(text))?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let reader = std::thread::spawn(move || read_all(stdout));
         let errors = std::thread::spawn(move || read_all(stderr));
         let process = Process::new(title.clone(), PathBuf::new(), child);
         let status = process.wait(limit).inspect_err(|_| drop(process.kill()))?;
         let joined = |thread: std::thread::JoinHandle<Vec<u8>>| {
-            thread.join().map_err(|_| anyhow!("reading the output of {title}"))
+            thread
+                .join()
+                .map_err(|_| anyhow!("reading the output of {title}"))
         };
-        Ok(Output { status, stdout: joined(reader)?, stderr: joined(errors)? })
+        Ok(Output {
+            status,
+            stdout: joined(reader)?,
+            stderr: joined(errors)?,
+        })
     }
 
     /// Runs something on a thread inside the host's namespaces: sockets opened there belong to the host.
@@ -148,8 +168,12 @@ impl Host {
         let namespace = Namespace::new(&self.name)?;
         let mut netlink = namespace.call(Netlink::open)?;
         netlink.set_up("lo", true)?;
-        self.powered =
-            Some(Powered { responder: None, processes: Vec::new(), netlink, namespace });
+        self.powered = Some(Powered {
+            responder: None,
+            processes: Vec::new(),
+            netlink,
+            namespace,
+        });
         Ok(())
     }
 
@@ -167,11 +191,15 @@ impl Host {
     }
 
     fn powered(&self) -> Result<&Powered> {
-        self.powered.as_ref().ok_or_else(|| anyhow!("{} is off", self.name))
+        self.powered
+            .as_ref()
+            .ok_or_else(|| anyhow!("{} is off", self.name))
     }
 
     fn powered_mut(&mut self) -> Result<&mut Powered> {
-        self.powered.as_mut().ok_or_else(|| anyhow!("{} is off", self.name))
+        self.powered
+            .as_mut()
+            .ok_or_else(|| anyhow!("{} is off", self.name))
     }
 }
 

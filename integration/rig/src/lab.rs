@@ -51,7 +51,9 @@ impl Lab {
         let mut lab = Self {
             hosts: BTreeMap::new(),
             switches: switches.collect::<Result<_>>()?,
-            numbers: (1..=spec.hosts).map(|number| (format!("h{number}"), number)).collect(),
+            numbers: (1..=spec.hosts)
+                .map(|number| (format!("h{number}"), number))
+                .collect(),
             links: spec.links,
         };
         lab.numbers.insert(CLIENT.to_owned(), CLIENT_NUMBER);
@@ -64,7 +66,10 @@ impl Lab {
 
     /// The names of the hosts, without the client.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.numbers.keys().map(String::as_str).filter(|name| *name != CLIENT)
+        self.numbers
+            .keys()
+            .map(String::as_str)
+            .filter(|name| *name != CLIENT)
     }
 
     /// A host.
@@ -72,7 +77,9 @@ impl Lab {
     /// # Errors
     /// Where none has this name.
     pub fn host(&mut self, name: &str) -> Result<&mut Host> {
-        self.hosts.get_mut(name).with_context(|| format!("there is no host {name}"))
+        self.hosts
+            .get_mut(name)
+            .with_context(|| format!("there is no host {name}"))
     }
 
     /// The client's machine.
@@ -88,7 +95,8 @@ impl Lab {
     /// # Errors
     /// Where no host has this name.
     pub fn address(&self, host: &str, link: u8) -> Result<Ipv4Addr> {
-        self.number(host).map(|number| Ipv4Addr::new(10, 77 + link, 0, number))
+        self.number(host)
+            .map(|number| Ipv4Addr::new(10, 77 + link, 0, number))
     }
 
     /// Notes every frame that leaves a host on a link with this address as its source or sender.
@@ -96,7 +104,10 @@ impl Lab {
     /// # Errors
     /// Where there is no such link, or the socket cannot be opened.
     pub fn listen(&self, link: u8, address: IpAddr) -> Result<Wire> {
-        let switch = self.switches.get(usize::from(link)).context("there is no such link")?;
+        let switch = self
+            .switches
+            .get(usize::from(link))
+            .context("there is no such link")?;
         Wire::listen(switch, address)
     }
 
@@ -124,7 +135,13 @@ impl Lab {
     /// # Errors
     /// Where the kernel refuses.
     pub fn mute(&mut self, host: &str, link: u8) -> Result<Instant> {
-        self.switch(link)?.pass(host, Passing { inward: false, outward: true })?;
+        self.switch(link)?.pass(
+            host,
+            Passing {
+                inward: false,
+                outward: true,
+            },
+        )?;
         Ok(Instant::now())
     }
 
@@ -133,7 +150,13 @@ impl Lab {
     /// # Errors
     /// Where the kernel refuses.
     pub fn deafen(&mut self, host: &str, link: u8) -> Result<Instant> {
-        self.switch(link)?.pass(host, Passing { inward: true, outward: false })?;
+        self.switch(link)?.pass(
+            host,
+            Passing {
+                inward: true,
+                outward: false,
+            },
+        )?;
         Ok(Instant::now())
     }
 
@@ -145,7 +168,13 @@ impl Lab {
         for link in 0..self.links(host) {
             let switch = self.switch(link)?;
             switch.plug(host, true)?;
-            switch.pass(host, Passing { inward: true, outward: true })?;
+            switch.pass(
+                host,
+                Passing {
+                    inward: true,
+                    outward: true,
+                },
+            )?;
             switch.light(host, true)?;
         }
         Ok(Instant::now())
@@ -194,9 +223,18 @@ impl Lab {
         let number = self.number(name)?;
         for link in 0..self.links(name) {
             let interface = format!("eth{link}");
-            let host = self.hosts.get_mut(name).ok_or_else(|| anyhow!("no host {name}"))?;
-            let switch = self.switches.get_mut(usize::from(link)).context("no such link")?;
-            let end = End { name: &interface, mac: mac(0x10, link, number) };
+            let host = self
+                .hosts
+                .get_mut(name)
+                .ok_or_else(|| anyhow!("no host {name}"))?;
+            let switch = self
+                .switches
+                .get_mut(usize::from(link))
+                .context("no such link")?;
+            let end = End {
+                name: &interface,
+                mac: mac(0x10, link, number),
+            };
             let network = host.namespace()?.network();
             switch.connect(name, mac(0x20, link, number), &end, network)?;
             let netlink = host.netlink()?;
@@ -212,7 +250,10 @@ impl Lab {
     }
 
     fn number(&self, host: &str) -> Result<u8> {
-        self.numbers.get(host).copied().with_context(|| format!("there is no host {host}"))
+        self.numbers
+            .get(host)
+            .copied()
+            .with_context(|| format!("there is no host {host}"))
     }
 
     fn switch(&mut self, link: u8) -> Result<&mut Switch> {

@@ -38,6 +38,7 @@ pub mod wait;
 pub mod wire;
 
 pub use client::Client;
+pub use cluster::{Cluster, ClusterSpec};
 
 pub use host::Host;
 pub use lab::{Lab, LabSpec};

@@ -42,7 +42,13 @@ impl Namespace {
             .map_err(|_| anyhow!("its thread ended"))
             .flatten()
             .with_context(|| format!("making the namespace of {name}"))?;
-        Ok(Self { name: name.to_owned(), network, init, jobs: Some(jobs), thread: Some(thread) })
+        Ok(Self {
+            name: name.to_owned(),
+            network,
+            init,
+            jobs: Some(jobs),
+            thread: Some(thread),
+        })
     }
 
     /// Runs something inside and waits for its value.
@@ -53,8 +59,11 @@ impl Namespace {
         let (send, answer) = channel();
         let job: Job = Box::new(move || drop(send.send(what())));
         let jobs = self.jobs.as_ref().expect("the thread lives until drop");
-        jobs.send(job).map_err(|_| anyhow!("the thread of {} ended", self.name))?;
-        answer.recv().map_err(|_| anyhow!("the thread of {} ended", self.name))?
+        jobs.send(job)
+            .map_err(|_| anyhow!("the thread of {} ended", self.name))?;
+        answer
+            .recv()
+            .map_err(|_| anyhow!("the thread of {} ended", self.name))?
     }
 
     /// The network namespace, to put a cable's end into.
@@ -120,7 +129,9 @@ fn make() -> Result<(OwnedFd, Pid)> {
 /// Reads what the first process says before it settles: zero, or the error of a mount.
 fn told_ready(ready: &mut PipeReader) -> Result<()> {
     let mut byte = [u8::MAX];
-    ready.read_exact(&mut byte).context("the first process ended")?;
+    ready
+        .read_exact(&mut byte)
+        .context("the first process ended")?;
     match byte[0] {
         0 => Ok(()),
         code => Err(std::io::Error::from_raw_os_error(i32::from(code))).context("mounting /proc"),

@@ -11,7 +11,9 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
 use netlink_packet_route::link::{InfoData, InfoVeth, LinkMessage};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
-use rtnetlink::{AddressMessageBuilder, LinkBridge, LinkBridgePort, LinkMessageBuilder, LinkUnspec, LinkVeth};
+use rtnetlink::{
+    AddressMessageBuilder, LinkBridge, LinkBridgePort, LinkMessageBuilder, LinkUnspec, LinkVeth,
+};
 
 /// A socket in the namespace in which it was opened, whoever uses it later.
 pub(crate) struct Netlink {
@@ -39,8 +41,13 @@ impl Netlink {
     pub(crate) fn open() -> Result<Self> {
         let mut socket = Socket::new(NETLINK_ROUTE).context("opening a netlink socket")?;
         socket.bind_auto().context("binding a netlink socket")?;
-        socket.connect(&SocketAddr::new(0, 0)).context("connecting a netlink socket")?;
-        Ok(Self { socket, sequence: 0 })
+        socket
+            .connect(&SocketAddr::new(0, 0))
+            .context("connecting a netlink socket")?;
+        Ok(Self {
+            socket,
+            sequence: 0,
+        })
     }
 
     /// Makes a bridge without spanning tree or snooping: every port forwards at once, everything is flooded.
@@ -71,7 +78,11 @@ impl Netlink {
     /// Removes a link, and with it the other end of its cable.
     pub(crate) fn delete_link(&mut self, name: &str) -> Result<()> {
         let link = LinkUnspec::new_with_name(name).build();
-        self.run(&format!("removing {name}"), RouteNetlinkMessage::DelLink(link), 0)
+        self.run(
+            &format!("removing {name}"),
+            RouteNetlinkMessage::DelLink(link),
+            0,
+        )
     }
 
     /// Sets a link up or down.
@@ -79,7 +90,11 @@ impl Netlink {
         let link = LinkUnspec::new_with_name(name);
         let link = if up { link.up() } else { link.down() }.build();
         let word = if up { "up" } else { "down" };
-        self.run(&format!("setting {name} {word}"), RouteNetlinkMessage::SetLink(link), 0)
+        self.run(
+            &format!("setting {name} {word}"),
+            RouteNetlinkMessage::SetLink(link),
+            0,
+        )
     }
 
     /// Puts a link into a bridge, or takes it out.
@@ -89,7 +104,11 @@ impl Netlink {
             Some(index) => link.controller(index),
             None => link.nocontroller(),
         };
-        self.run(&format!("plugging {name}"), RouteNetlinkMessage::SetLink(link.build()), 0)
+        self.run(
+            &format!("plugging {name}"),
+            RouteNetlinkMessage::SetLink(link.build()),
+            0,
+        )
     }
 
     /// Lets a port of a bridge pass only what it should, without the host noticing. Outward: nothing is learned on the
@@ -104,14 +123,20 @@ impl Netlink {
             .mcast_flood(passing.outward)
             .bcast_flood(passing.outward);
         let port = if whole { port } else { port.fdb_flush() }.build();
-        self.run(&format!("filtering {name}"), RouteNetlinkMessage::NewLink(port), 0)
+        self.run(
+            &format!("filtering {name}"),
+            RouteNetlinkMessage::NewLink(port),
+            0,
+        )
     }
 
     /// Adds an address; an IPv6 one is usable at once (no duplicate address detection).
     pub(crate) fn add_address(&mut self, link: &str, address: IpAddr, prefix: u8) -> Result<()> {
         let mut message = self.address(link, address, prefix)?;
         if address.is_ipv6() {
-            message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
+            message
+                .attributes
+                .push(AddressAttribute::Flags(AddressFlags::Nodad));
         }
         let flags = NLM_F_CREATE | NLM_F_EXCL;
         let what = format!("adding {address} to {link}");
@@ -150,12 +175,17 @@ impl Netlink {
     }
 
     fn create(&mut self, what: &str, link: LinkMessage) -> Result<()> {
-        self.run(what, RouteNetlinkMessage::NewLink(link), NLM_F_CREATE | NLM_F_EXCL)
+        self.run(
+            what,
+            RouteNetlinkMessage::NewLink(link),
+            NLM_F_CREATE | NLM_F_EXCL,
+        )
     }
 
     /// Sends a request and waits for its acknowledgement.
     fn run(&mut self, what: &str, message: RouteNetlinkMessage, flags: u16) -> Result<()> {
-        self.exchange(what, message, NLM_F_REQUEST | NLM_F_ACK | flags).map(|_| ())
+        self.exchange(what, message, NLM_F_REQUEST | NLM_F_ACK | flags)
+            .map(|_| ())
     }
 
     fn exchange(
@@ -171,9 +201,14 @@ impl Netlink {
         request.finalize();
         let mut bytes = vec![0; request.buffer_len()];
         request.serialize(&mut bytes);
-        self.socket.send(&bytes, 0).with_context(|| what.to_owned())?;
+        self.socket
+            .send(&bytes, 0)
+            .with_context(|| what.to_owned())?;
         loop {
-            let (bytes, _) = self.socket.recv_from_full().with_context(|| what.to_owned())?;
+            let (bytes, _) = self
+                .socket
+                .recv_from_full()
+                .with_context(|| what.to_owned())?;
             let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&bytes)
                 .with_context(|| format!("{what}: reading the kernel's answer"))?;
             if answer.header.sequence_number != self.sequence {

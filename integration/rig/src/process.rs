@@ -25,7 +25,11 @@ pub struct Process {
 
 impl Process {
     pub(crate) fn new(name: String, log: PathBuf, child: Child) -> Self {
-        Self { name, log, child: Arc::new(Mutex::new(child)) }
+        Self {
+            name,
+            log,
+            child: Arc::new(Mutex::new(child)),
+        }
     }
 
     /// Ends it without a chance to say anything.
@@ -74,7 +78,9 @@ impl Process {
     /// # Errors
     /// Where the kernel does not say.
     pub fn ended(&self) -> Result<Option<ExitStatus>> {
-        self.lock().try_wait().with_context(|| format!("looking after {}", self.name))
+        self.lock()
+            .try_wait()
+            .with_context(|| format!("looking after {}", self.name))
     }
 
     /// Where its output goes.
@@ -99,7 +105,11 @@ impl Process {
     fn signal(&self, signal: Signal) -> Result<()> {
         let mut child = self.lock();
         // Under the lock and not yet waited for: the number still names this process.
-        ensure!(child.try_wait()?.is_none(), "{} ended before {signal}", self.name);
+        ensure!(
+            child.try_wait()?.is_none(),
+            "{} ended before {signal}",
+            self.name
+        );
         let pid = Pid::from_raw(i32::try_from(child.id()).context("a process number")?);
         kill(pid, signal).with_context(|| format!("{signal} to {}", self.name))
     }

@@ -41,11 +41,16 @@ impl Responder {
                 crate::client::hurry();
                 // The writing end is closed when the responder is dropped.
                 while wait(&sockets, &stopped) {
-                    sockets.iter().for_each(|socket| while answer(socket, &name).is_some() {});
+                    sockets
+                        .iter()
+                        .for_each(|socket| while answer(socket, &name).is_some() {});
                 }
             })
             .context("starting a thread")?;
-        Ok(Self { thread: Some(thread), stop: Some(stop) })
+        Ok(Self {
+            thread: Some(thread),
+            stop: Some(stop),
+        })
     }
 }
 
@@ -64,7 +69,9 @@ fn bind(domain: Domain, address: std::net::SocketAddr) -> Result<Socket> {
         socket.set_only_v6(true)?;
     }
     socket.set_nonblocking(true)?;
-    socket.bind(&SockAddr::from(address)).with_context(|| format!("binding {address}"))?;
+    socket
+        .bind(&SockAddr::from(address))
+        .with_context(|| format!("binding {address}"))?;
     Ok(socket)
 }
 
@@ -107,7 +114,16 @@ fn answer(socket: &Socket, name: &[u8]) -> Option<()> {
         .as_ref()
         .map(ControlMessage::Ipv4PacketInfo)
         .or(v6.as_ref().map(ControlMessage::Ipv6PacketInfo));
-    let parts = [IoSlice::new(&ask[..length.min(SEQUENCE_BYTES)]), IoSlice::new(name)];
-    let _ = sendmsg(fd, &parts, from.as_slice(), MsgFlags::empty(), asker.as_ref());
+    let parts = [
+        IoSlice::new(&ask[..length.min(SEQUENCE_BYTES)]),
+        IoSlice::new(name),
+    ];
+    let _ = sendmsg(
+        fd,
+        &parts,
+        from.as_slice(),
+        MsgFlags::empty(),
+        asker.as_ref(),
+    );
     Some(())
 }

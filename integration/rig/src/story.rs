@@ -33,7 +33,12 @@ impl Story {
     /// A story with the usual [`LIMIT`].
     #[must_use]
     pub const fn new(name: &'static str, run: fn() -> Result<()>) -> Self {
-        Self { name, limit: LIMIT, user: None, run }
+        Self {
+            name,
+            limit: LIMIT,
+            user: None,
+            run,
+        }
     }
 
     /// The same under another limit.
@@ -65,7 +70,9 @@ struct Wish {
 impl Wish {
     fn read(arguments: impl Iterator<Item = String>) -> Self {
         let mut wish = Self {
-            user: std::env::var("HAD_RIG_USER").ok().and_then(|user| user.parse().ok()),
+            user: std::env::var("HAD_RIG_USER")
+                .ok()
+                .and_then(|user| user.parse().ok()),
             ..Self::default()
         };
         let mut arguments = arguments;
@@ -88,7 +95,11 @@ impl Wish {
 
     fn takes(&self, story: &Story) -> bool {
         let fits = |pattern: &String| {
-            if self.exact { story.name == pattern } else { story.name.contains(pattern.as_str()) }
+            if self.exact {
+                story.name == pattern
+            } else {
+                story.name.contains(pattern.as_str())
+            }
         };
         (self.filters.is_empty() || self.filters.iter().any(fits)) && !self.skips.iter().any(fits)
     }
@@ -100,13 +111,18 @@ pub fn tell(stories: &[Story]) -> ExitCode {
     let wish = Wish::read(std::env::args().skip(1));
     let taken: Vec<&Story> = stories.iter().filter(|story| wish.takes(story)).collect();
     if wish.list {
-        taken.iter().for_each(|story| println!("{}: test", story.name));
+        taken
+            .iter()
+            .for_each(|story| println!("{}: test", story.name));
         return ExitCode::SUCCESS;
     }
     println!("\nrunning {} tests", taken.len());
     let start = Instant::now();
-    let failed: Vec<&str> =
-        taken.iter().filter(|story| !run(story, &wish)).map(|story| story.name).collect();
+    let failed: Vec<&str> = taken
+        .iter()
+        .filter(|story| !run(story, &wish))
+        .map(|story| story.name)
+        .collect();
     let word = if failed.is_empty() { "ok" } else { "FAILED" };
     println!(
         "\ntest result: {word}. {} passed; {} failed; {} filtered out; finished in {:.2}s\n",
@@ -115,7 +131,11 @@ pub fn tell(stories: &[Story]) -> ExitCode {
         stories.len() - taken.len(),
         start.elapsed().as_secs_f64(),
     );
-    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if failed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 /// Runs one; says how it ended.
@@ -164,7 +184,14 @@ fn captured(story: &Story, wish: &Wish) -> Result<(Ended, String)> {
 }
 
 fn supervised(story: &Story, wish: &Wish, output: Option<OwnedFd>) -> Result<Ended> {
-    let user = wish.user.or(story.user).filter(|_| nix::unistd::geteuid().is_root());
-    let terms = Terms { limit: Some(story.limit), output, user };
+    let user = wish
+        .user
+        .or(story.user)
+        .filter(|_| nix::unistd::geteuid().is_root());
+    let terms = Terms {
+        limit: Some(story.limit),
+        output,
+        user,
+    };
     supervise(terms, || (story.run)().map(|()| ExitCode::SUCCESS))
 }

@@ -28,7 +28,12 @@ impl Switch {
         })?;
         netlink.add_bridge(BRIDGE)?;
         let bridge = netlink.index(BRIDGE)?;
-        Ok(Self { namespace, netlink, bridge, ports: BTreeMap::new() })
+        Ok(Self {
+            namespace,
+            netlink,
+            bridge,
+            ports: BTreeMap::new(),
+        })
     }
 
     /// The namespace, to listen in.
@@ -49,8 +54,16 @@ impl Switch {
         end: &End<'_>,
         namespace: BorrowedFd<'_>,
     ) -> Result<()> {
-        self.netlink.add_cable(&End { name: host, mac: port }, end, namespace)?;
-        self.ports.insert(host.to_owned(), self.netlink.index(host)?);
+        self.netlink.add_cable(
+            &End {
+                name: host,
+                mac: port,
+            },
+            end,
+            namespace,
+        )?;
+        self.ports
+            .insert(host.to_owned(), self.netlink.index(host)?);
         self.netlink.set_bridge(host, Some(self.bridge))?;
         self.netlink.set_up(host, true)
     }
@@ -63,7 +76,8 @@ impl Switch {
 
     /// Unplugs on this side of the cable while the light stays on, or plugs in again.
     pub(crate) fn plug(&mut self, host: &str, plugged: bool) -> Result<()> {
-        self.netlink.set_bridge(host, plugged.then_some(self.bridge))
+        self.netlink
+            .set_bridge(host, plugged.then_some(self.bridge))
     }
 
     /// Lets a port pass one direction only, or both.

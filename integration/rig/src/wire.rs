@@ -58,14 +58,26 @@ impl Wire {
                 while wait(&tap, &stopped) {
                     while let Some((frame, length)) = read(&tap) {
                         if let Some((host, how)) = used(&frame[..length], address) {
-                            let frame = Frame { at: Instant::now(), host, how };
-                            shared.lock().unwrap_or_else(PoisonError::into_inner).push(frame);
+                            let frame = Frame {
+                                at: Instant::now(),
+                                host,
+                                how,
+                            };
+                            shared
+                                .lock()
+                                .unwrap_or_else(PoisonError::into_inner)
+                                .push(frame);
                         }
                     }
                 }
             })
             .context("starting the tap")?;
-        Ok(Self { socket, frames, stop: Some(stop), thread: Some(thread) })
+        Ok(Self {
+            socket,
+            frames,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
     }
 
     /// What left up to now.
@@ -75,7 +87,11 @@ impl Wire {
     pub fn frames(&self) -> Result<Vec<Frame>> {
         let lost = lost(&self.socket).context("asking for lost frames")?;
         ensure!(lost == 0, "the tap lost {lost} frames");
-        Ok(self.frames.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        Ok(self
+            .frames
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone())
     }
 
     /// Frames of `old` after the first frame of another host after `moment`: none, if one owner ends before the next
@@ -86,7 +102,10 @@ impl Wire {
     pub fn overlap_after(&self, moment: Instant, old: &str) -> Result<Vec<Frame>> {
         let frames = self.frames()?;
         let after = frames.into_iter().skip_while(|frame| frame.at <= moment);
-        Ok(after.skip_while(|frame| frame.host == old).filter(|frame| frame.host == old).collect())
+        Ok(after
+            .skip_while(|frame| frame.host == old)
+            .filter(|frame| frame.host == old)
+            .collect())
     }
 }
 
@@ -131,7 +150,14 @@ fn read(tap: &Socket) -> Option<([u8; HEAD], usize)> {
     let kind = unsafe { (*from.as_ptr().cast::<libc::sockaddr_ll>()).sll_pkttype };
     // SAFETY: every byte was set above.
     let bytes = bytes.map(|byte| unsafe { byte.assume_init() });
-    Some((bytes, if kind == libc::PACKET_OUTGOING { 0 } else { length }))
+    Some((
+        bytes,
+        if kind == libc::PACKET_OUTGOING {
+            0
+        } else {
+            length
+        },
+    ))
 }
 
 /// Whose frame it is and how it uses the address, where it does.
@@ -160,9 +186,12 @@ fn used(frame: &[u8], address: IpAddr) -> Option<(String, Use)> {
 
 /// Frames that the kernel dropped for want of room, since the last time this was asked.
 fn lost(tap: &Socket) -> Result<u32, Errno> {
-    let mut statistics = libc::tpacket_stats { tp_packets: 0, tp_drops: 0 };
-    let mut length = libc::socklen_t::try_from(size_of::<libc::tpacket_stats>())
-        .map_err(|_| Errno::EINVAL)?;
+    let mut statistics = libc::tpacket_stats {
+        tp_packets: 0,
+        tp_drops: 0,
+    };
+    let mut length =
+        libc::socklen_t::try_from(size_of::<libc::tpacket_stats>()).map_err(|_| Errno::EINVAL)?;
     // SAFETY: the kernel writes at most `length` bytes into the structure that this option returns.
     let code = unsafe {
         libc::getsockopt(
@@ -200,7 +229,10 @@ mod tests {
         frame[12..14].copy_from_slice(&[0x86, 0xdd]);
         (frame[20], frame[54]) = (58, 136);
         frame[62..78].copy_from_slice(&address.octets());
-        assert_eq!(used(&frame, address.into()), Some(("h3".to_owned(), Use::Claim)));
+        assert_eq!(
+            used(&frame, address.into()),
+            Some(("h3".to_owned(), Use::Claim))
+        );
         frame[54] = 135;
         assert_eq!(used(&frame, address.into()), None);
     }

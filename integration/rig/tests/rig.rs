@@ -16,7 +16,10 @@ const NOBODY: u32 = 65534;
 
 fn main() -> ExitCode {
     tell(&[
-        Story::new("every_host_answers_the_client_on_both_families", both_families),
+        Story::new(
+            "every_host_answers_the_client_on_both_families",
+            both_families,
+        ),
         Story::new("the_same_as_an_ordinary_user", both_families).as_user(NOBODY),
         Story::new("a_silent_cut_keeps_the_carrier", silent_cut),
         Story::new("a_mute_host_hears_and_a_deaf_one_is_heard", one_way),
@@ -27,6 +30,10 @@ fn main() -> ExitCode {
         Story::new("power_failures_work_as_an_ordinary_user", power).as_user(NOBODY),
         Story::new("everything_on_a_host_dies_with_it", nothing_survives),
         Story::new("a_frozen_process_goes_on_when_thawed", frozen),
+        Story::new("a_killed_program_leaves_nothing", || leftovers(Death::Kill)),
+        Story::new("a_panic_leaves_nothing", || leftovers(Death::Panic)),
+        Story::new("a_time_limit_leaves_nothing", || leftovers(Death::Limit)),
+        Story::new("the_same_for_an_ordinary_user", || leftovers(Death::Kill)).as_user(NOBODY),
     ])
 }
 
@@ -51,7 +58,9 @@ fn lab(spec: LabSpec) -> Result<Lab> {
 fn hears(client: &Client, who: &str) -> Result<()> {
     let start = Instant::now();
     until(&format!("{who} answers"), SOON, || {
-        let latest = client.latest().filter(|answer| answer.at > start && &*answer.who == who);
+        let latest = client
+            .latest()
+            .filter(|answer| answer.at > start && &*answer.who == who);
         Ok(latest.map(|_| ()))
     })
 }
@@ -102,7 +111,11 @@ fn one_way() -> Result<()> {
     // Both know each other's hardware address: what is lost is lost on the way.
     for (fault, mends) in [("mute", "h1"), ("deaf", "h1")] {
         let wire = lab.listen(0, "10.77.0.1".parse()?)?;
-        let cut = if fault == "mute" { lab.mute("h1", 0)? } else { lab.deafen("h1", 0)? };
+        let cut = if fault == "mute" {
+            lab.mute("h1", 0)?
+        } else {
+            lab.deafen("h1", 0)?
+        };
         hears_nobody(&of_client)?;
         // A mute host hears the asks and answers them, into the void; a deaf one has nothing to answer.
         let quiet = Instant::now();
@@ -114,7 +127,10 @@ fn one_way() -> Result<()> {
             .iter()
             .filter(|frame| frame.at > cut + Duration::from_millis(20) && frame.how == Use::Packet)
             .count();
-        ensure!((answers > 20) == (fault == "mute"), "{fault}: {answers} answers on the wire");
+        ensure!(
+            (answers > 20) == (fault == "mute"),
+            "{fault}: {answers} answers on the wire"
+        );
         lab.heal("h1")?;
         hears(&of_client, mends)?;
     }
@@ -125,10 +141,14 @@ fn pulled_cable() -> Result<()> {
     let mut lab = lab(LabSpec { hosts: 2, links: 2 })?;
     ensure!(carrier(&mut lab, "h1", 0)?, "no carrier at first");
     lab.carrier_down("h1", 0)?;
-    until("the carrier goes", SOON, || Ok((!carrier(&mut lab, "h1", 0)?).then_some(())))?;
+    until("the carrier goes", SOON, || {
+        Ok((!carrier(&mut lab, "h1", 0)?).then_some(()))
+    })?;
     ensure!(carrier(&mut lab, "h1", 1)?, "the other link went too");
     lab.heal("h1")?;
-    until("the carrier comes back", SOON, || Ok(carrier(&mut lab, "h1", 0)?.then_some(())))
+    until("the carrier comes back", SOON, || {
+        Ok(carrier(&mut lab, "h1", 0)?.then_some(()))
+    })
 }
 
 fn silence() -> Result<()> {
@@ -136,7 +156,9 @@ fn silence() -> Result<()> {
     let client = Client::start(lab.client()?, at("10.77.0.1".parse()?))?;
     hears(&client, "h1")?;
     let cut = lab.cut("h1", 0)?;
-    until("a time passes", SOON, || Ok((cut.elapsed() > Duration::from_millis(200)).then_some(())))?;
+    until("a time passes", SOON, || {
+        Ok((cut.elapsed() > Duration::from_millis(200)).then_some(()))
+    })?;
     let healed = lab.heal("h1")?;
     hears(&client, "h1")?;
     let silence = client.record().silence_after(cut).context("no silence")?;
@@ -161,10 +183,17 @@ fn two_owners() -> Result<()> {
     let second = Client::start(lab.host("h3")?, at(vip()))?;
     until("both answered somebody", SOON, || {
         let frames = wire.frames()?;
-        let used = |host| frames.iter().any(|frame| frame.host == host && frame.at > start);
+        let used = |host| {
+            frames
+                .iter()
+                .any(|frame| frame.host == host && frame.at > start)
+        };
         Ok((used("h1") && used("h2")).then_some(()))
     })?;
-    ensure!(!wire.overlap_after(start, "h1")?.is_empty(), "the wire saw no second owner");
+    ensure!(
+        !wire.overlap_after(start, "h1")?.is_empty(),
+        "the wire saw no second owner"
+    );
     drop(second);
     Ok(())
 }
@@ -186,7 +215,10 @@ fn power() -> Result<()> {
     lab.host("h1")?.respond(PORT)?;
     let own = Client::start(lab.client()?, at("10.77.0.1".parse()?))?;
     hears(&own, "h1")?;
-    ensure!(client.latest().is_some_and(|answer| answer.at < off + SOON), "addresses outlived it");
+    ensure!(
+        client.latest().is_some_and(|answer| answer.at < off + SOON),
+        "addresses outlived it"
+    );
     // Again, with everything new.
     lab.power_off("h1")?;
     hears_nobody(&own)
@@ -196,15 +228,21 @@ fn nothing_survives() -> Result<()> {
     let mut lab = lab(LabSpec::default())?;
     // A child that leaves its session and its parent, as a service may.
     let mut shell = Command::new("sh");
-    shell.args(["-c", "setsid sh -c 'echo $$ >alive; sleep 1000' & sleep 1000"]);
+    shell.args([
+        "-c",
+        "setsid sh -c 'echo $$ >alive; sleep 1000' & sleep 1000",
+    ]);
     let host = lab.host("h1")?;
     shell.current_dir(host.files());
     let alive = host.files().join("alive");
     let process = host.spawn("service", shell)?;
-    until("the service runs", SOON, || Ok(alive.exists().then_some(())))?;
+    until("the service runs", SOON, || {
+        Ok(alive.exists().then_some(()))
+    })?;
     let sleepers = || {
         let processes = std::fs::read_dir("/proc")?.filter_map(Result::ok);
-        let names = processes.filter_map(|one| std::fs::read_to_string(one.path().join("comm")).ok());
+        let names =
+            processes.filter_map(|one| std::fs::read_to_string(one.path().join("comm")).ok());
         Ok::<_, std::io::Error>(names.filter(|name| name.trim() == "sleep").count())
     };
     until("both sleep", SOON, || Ok((sleepers()? == 2).then_some(())))?;
@@ -224,9 +262,82 @@ fn frozen() -> Result<()> {
     until("it ticks", SOON, || Ok((ticks() > 2).then_some(())))?;
     process.freeze()?;
     let (start, before) = (Instant::now(), ticks());
-    until("a time", SOON, || Ok((start.elapsed() > Duration::from_millis(100)).then_some(())))?;
+    until("a time", SOON, || {
+        Ok((start.elapsed() > Duration::from_millis(100)).then_some(()))
+    })?;
     ensure!(ticks() <= before + 1, "it ran while it was frozen");
     process.thaw()?;
-    until("it goes on", SOON, || Ok((ticks() > before + 3).then_some(())))?;
+    until("it goes on", SOON, || {
+        Ok((ticks() > before + 3).then_some(()))
+    })?;
     process.kill()
+}
+
+/// How a program with a lab ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Death {
+    Kill,
+    Panic,
+    Limit,
+}
+
+/// A program inside this one makes a lab, starts a sleeper there and ends badly.
+fn leftovers(death: Death) -> Result<()> {
+    const MARK: &str = "987654";
+    // Seen from here: processes of nested namespaces have numbers in ours too.
+    let sleepers = || {
+        let processes = std::fs::read_dir("/proc")?.filter_map(Result::ok);
+        let lines = processes.filter_map(|one| std::fs::read(one.path().join("cmdline")).ok());
+        Ok::<_, std::io::Error>(
+            lines
+                .filter(|line| line.ends_with(b"sleep\x00987654\x00"))
+                .count(),
+        )
+    };
+    let outer = |path: &str| std::fs::read_to_string(path).context("reading the outer mounts");
+    let before = outer("/proc/self/mounts")?;
+    let body = move || {
+        let mut lab = Lab::new(LabSpec { hosts: 2, links: 2 })?;
+        let mut sleep = Command::new("setsid");
+        sleep.args(["sleep", MARK]);
+        lab.host("h2")?.spawn("sleeper", sleep)?;
+        let _client = Client::start(lab.client()?, at(vip()))?;
+        if death == Death::Panic {
+            until("it sleeps", SOON, || Ok((sleepers()? > 0).then_some(())))?;
+            panic!("on purpose");
+        }
+        loop {
+            std::thread::park();
+        }
+    };
+    // SAFETY: this process has one thread.
+    let program = match unsafe { nix::unistd::fork() }? {
+        nix::unistd::ForkResult::Child => {
+            let limit = (death == Death::Limit).then_some(Duration::from_secs(1));
+            let terms = had_rig::enter::Terms {
+                limit,
+                ..Default::default()
+            };
+            let ended = had_rig::enter::supervise(terms, body);
+            let timed_out = matches!(ended, Ok(had_rig::enter::Ended::TimedOut));
+            std::process::exit(if timed_out { 9 } else { 1 })
+        }
+        nix::unistd::ForkResult::Parent { child } => child,
+    };
+    until("the sleeper sleeps, seen from outside", SOON, || {
+        Ok((sleepers()? > 0).then_some(()))
+    })?;
+    if death == Death::Kill {
+        nix::sys::signal::kill(program, nix::sys::signal::Signal::SIGKILL)?;
+    }
+    let ended = nix::sys::wait::waitpid(program, None)?;
+    ensure!(
+        (death == Death::Limit) == matches!(ended, nix::sys::wait::WaitStatus::Exited(_, 9)),
+        "{ended:?}"
+    );
+    until("every process is gone", SOON, || {
+        Ok((sleepers()? == 0).then_some(()))
+    })?;
+    ensure!(outer("/proc/self/mounts")? == before, "a mount was left");
+    Ok(())
 }

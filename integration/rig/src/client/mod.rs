@@ -38,11 +38,16 @@ impl Client {
     /// Where the socket cannot be opened.
     pub fn start(host: &Host, target: SocketAddr) -> Result<Self> {
         let socket = host.call(move || {
-            let any: SocketAddr =
-                if target.is_ipv4() { ([0; 4], 0).into() } else { ([0; 16], 0).into() };
+            let any: SocketAddr = if target.is_ipv4() {
+                ([0; 4], 0).into()
+            } else {
+                ([0; 16], 0).into()
+            };
             let socket = UdpSocket::bind(any).context("the client's socket")?;
             // Only answers from the address that was asked are taken.
-            socket.connect(target).with_context(|| format!("asking {target}"))?;
+            socket
+                .connect(target)
+                .with_context(|| format!("asking {target}"))?;
             socket.set_nonblocking(true)?;
             Ok(socket)
         })?;
@@ -56,7 +61,11 @@ impl Client {
                 ask(&socket, &shared, &stopped);
             })
             .context("starting the client")?;
-        Ok(Self { record, stop, thread: Some(thread) })
+        Ok(Self {
+            record,
+            stop,
+            thread: Some(thread),
+        })
     }
 
     /// What it has seen up to now.

@@ -59,7 +59,9 @@ impl Record {
     }
 
     pub(crate) fn answered(&mut self, sequence: u64, who: &str, at: Instant) {
-        let ask = usize::try_from(sequence).ok().and_then(|number| self.asks.get(number));
+        let ask = usize::try_from(sequence)
+            .ok()
+            .and_then(|number| self.asks.get(number));
         let Some(asked) = ask.copied() else { return };
         let who = match self.names.iter().find(|name| &***name == who) {
             Some(name) => name.clone(),
@@ -68,7 +70,12 @@ impl Record {
                 self.names[self.names.len() - 1].clone()
             }
         };
-        self.answers.push(Answer { sequence, who, asked, at });
+        self.answers.push(Answer {
+            sequence,
+            who,
+            asked,
+            at,
+        });
     }
 
     /// How often it asked.
@@ -95,7 +102,9 @@ impl Record {
         let in_time = |answer: &&Answer| answer.at - answer.asked <= PATIENCE;
         let mut answered: Vec<&Answer> = self.answers.iter().filter(in_time).collect();
         answered.sort_by_key(|answer| answer.sequence);
-        let start = answered.partition_point(|answer| answer.asked <= moment).saturating_sub(1);
+        let start = answered
+            .partition_point(|answer| answer.asked <= moment)
+            .saturating_sub(1);
         let answered = &answered[start..];
         let between = answered.windows(2).map(|pair| Silence {
             from: pair[0].asked,
@@ -104,7 +113,9 @@ impl Record {
             before: Some(pair[0].who.clone()),
             after: Some(pair[1].who.clone()),
         });
-        between.chain(self.lasting(answered.last().copied())).max_by_key(|silence| silence.length)
+        between
+            .chain(self.lasting(answered.last().copied()))
+            .max_by_key(|silence| silence.length)
     }
 
     /// The silence behind the last answer, once it is longer than an answer may take.
@@ -137,7 +148,10 @@ impl Record {
     #[must_use]
     pub fn overlap_after(&self, moment: Instant, old: &str) -> usize {
         let answers = self.answers_after(moment).iter();
-        answers.skip_while(|answer| &*answer.who == old).filter(|answer| &*answer.who == old).count()
+        answers
+            .skip_while(|answer| &*answer.who == old)
+            .filter(|answer| &*answer.who == old)
+            .count()
     }
 }
 
@@ -166,7 +180,9 @@ mod tests {
             21..=59 => None,
             _ => Some("h2"),
         });
-        let silence = record.silence_after(start + Duration::from_millis(30)).unwrap();
+        let silence = record
+            .silence_after(start + Duration::from_millis(30))
+            .unwrap();
         assert_eq!(silence.length, Duration::from_millis(40));
         assert_eq!(silence.after.as_deref(), Some("h2"));
         assert_eq!(record.overlap_after(start, "h1"), 0);
@@ -177,7 +193,10 @@ mod tests {
     fn a_silence_without_an_end_counts() {
         let (record, start) = record(|number| (number < 20).then_some("h1"));
         let silence = record.silence_after(start).unwrap();
-        assert_eq!((silence.length, silence.to), (Duration::from_millis(80), None));
+        assert_eq!(
+            (silence.length, silence.to),
+            (Duration::from_millis(80), None)
+        );
     }
 
     #[test]

@@ -1,0 +1,86 @@
+//! `hactl status --json`, as far as tests look at it (SURFACE names the keys).
+
+use serde::Deserialize;
+
+/// The cluster as one node sees it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Status {
+    /// Who leads.
+    pub leader: Option<String>,
+    /// Whether a majority is connected.
+    pub quorate: bool,
+    /// What stands against the normal state of affairs.
+    #[serde(default)]
+    pub notices: Vec<String>,
+    /// The nodes, in the order of the file.
+    pub nodes: Vec<Node>,
+    /// The groups, in the order of the file.
+    pub groups: Vec<Group>,
+}
+
+/// One node.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// `online`, `drained`, `lost`, `joining` or `unknown`.
+    pub state: String,
+    /// `bpf`, `nft` or `none`.
+    #[serde(default)]
+    pub gate: String,
+}
+
+/// One group.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// `running`, `starting`, `stopping`, `stopped`, `failed`, `blocked`, `displaced` or `unknown`.
+    pub state: String,
+    /// Who may run it.
+    pub owner: Option<String>,
+    /// Raised with every change of owner.
+    pub epoch: u64,
+    /// Where an operator put it.
+    #[serde(default)]
+    pub pinned: Option<String>,
+    /// Why it is where it is, or why it does not run.
+    #[serde(default)]
+    pub reason: String,
+}
+
+impl Status {
+    /// A node.
+    #[must_use]
+    pub fn node(&self, name: &str) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.name == name)
+    }
+
+    /// A group.
+    #[must_use]
+    pub fn group(&self, name: &str) -> Option<&Group> {
+        self.groups.iter().find(|group| group.name == name)
+    }
+
+    /// The owner of a group that runs.
+    #[must_use]
+    pub fn running_on(&self, group: &str) -> Option<&str> {
+        let group = self.group(group)?;
+        group.owner.as_deref().filter(|_| group.state == "running")
+    }
+
+    /// Whether there is a leader, every node is in order and every group runs.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.quorate
+            && self.leader.is_some()
+            && self
+                .nodes
+                .iter()
+                .all(|node| node.state == "online" || node.state == "drained")
+            && self
+                .groups
+                .iter()
+                .all(|group| group.state == "running" && group.owner.is_some())
+    }
+}
