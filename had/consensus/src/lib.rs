@@ -13,6 +13,7 @@
 //! | --- | --- |
 //! | [`consensus`] | [`Consensus`]: what the rest of the program sees |
 //! | [`machine`] | [`Machine`]: the replicated state machine, as this crate needs it |
+//! | [`replica`] | [`Replica`]: `had_core`'s state as such a machine |
 //! | [`network`] | [`Transport`]: how a request reaches a peer |
 //! | [`runtime`] | [`Runtime`] and [`Disk`]: what everything runs on |
 //! | [`settings`] | [`Settings`]: timing and bounds of the engine |
@@ -29,6 +30,7 @@
 pub mod consensus;
 pub mod machine;
 pub mod network;
+pub mod replica;
 mod rpc;
 pub mod runtime;
 pub mod settings;
@@ -42,6 +44,7 @@ pub use consensus::{
 };
 pub use machine::Machine;
 pub use network::{CallError, Transport};
+pub use replica::Replica;
 pub use runtime::{Disk, Inline, Job, Runtime, System, Thread};
 pub use settings::{Plants, Settings};
 pub use store::{OpenError, Store, StoreError};
