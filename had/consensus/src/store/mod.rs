@@ -273,3 +273,6 @@ impl From<StoreError> for io::Error {
         Self::other(error)
     }
 }
+
+#[cfg(test)]
+mod tests;
