@@ -1,0 +1,332 @@
+//! Nodes in memory, a consensus that agrees at once, and one clock for all: enough to tell stories about the core.
+//! What goes wrong between nodes with clocks of their own is the simulator's subject.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use had_core::ids::{
+    ClusterId, CommandId, GroupName, LeaderId, NodeName, ProcessId, RequestId, VoterId,
+};
+use had_core::message::{Message, Sender};
+use had_core::node::Node;
+use had_core::ports::{
+    Command, Event, Identity, Leadership, Permit, Reply, Request, ResourceStatus,
+};
+use had_core::spec::{
+    Candidate, ClusterSpec, GroupSpec, InterfaceSpec, NodeSpec, OnQuorumLoss, PolicySpec,
+    ResourceKind, ResourceSpec, Role, VipSpec,
+};
+use had_core::state::{Configuration, State};
+use had_core::time::{BootTime, MonoTime, Now, RawTime, WallTime};
+use had_core::timing::Timing;
+use had_policies::Failback;
+
+/// How far the clock goes at a time.
+const STEP: Duration = Duration::from_micros(500);
+
+struct Host {
+    node: Node,
+    up: bool,
+    gates: BTreeMap<GroupName, BootTime>,
+}
+
+/// Three nodes and one group, `web`, which prefers h1 to h2 to h3.
+pub(crate) struct Cluster {
+    hosts: BTreeMap<NodeName, Host>,
+    log: Vec<(u64, LeaderId, Arc<State>)>,
+    leader: Option<LeaderId>,
+    cut: BTreeSet<NodeName>,
+    now_ns: u64,
+    queue: VecDeque<(NodeName, Event)>,
+    pub(crate) replies: Vec<Reply>,
+    pub(crate) exited: BTreeSet<NodeName>,
+    pub(crate) overlaps: u64,
+    requests: u64,
+}
+
+pub(crate) fn spec(failback: Failback) -> ClusterSpec {
+    let names = ["h1", "h2", "h3"];
+    let node = |name: &&str| NodeSpec {
+        name: (*name).into(),
+        role: Role::Member,
+        addresses: vec!["127.0.0.1:7400".parse().unwrap()],
+    };
+    let nodes = names.iter().zip([200, 100, 50]);
+    ClusterSpec {
+        name: "test".to_owned(),
+        timing: Timing {
+            lease: Duration::from_millis(300),
+            heartbeat: Duration::from_millis(100),
+        },
+        nodes: names.iter().map(node).collect(),
+        groups: vec![GroupSpec {
+            name: "web".into(),
+            policy: PolicySpec::IdleStandby {
+                nodes: nodes
+                    .map(|(name, priority)| Candidate { name: (*name).into(), priority })
+                    .collect(),
+                failback,
+            },
+            on_quorum_loss: OnQuorumLoss::Stop,
+            resources: vec![ResourceSpec {
+                name: "vip".into(),
+                kind: ResourceKind::Vip(VipSpec {
+                    address: "10.77.0.100".parse().unwrap(),
+                    prefix: 24,
+                    interface: InterfaceSpec::Named("eth0".to_owned()),
+                }),
+            }],
+        }],
+    }
+}
+
+impl Cluster {
+    /// All nodes up, none leading.
+    pub(crate) fn new(failback: Failback) -> Self {
+        let own = Configuration { hash: "one".to_owned(), spec: spec(failback) };
+        let mut cluster = Self {
+            hosts: BTreeMap::new(),
+            log: Vec::new(),
+            leader: None,
+            cut: BTreeSet::new(),
+            now_ns: 1_000_000_000,
+            queue: VecDeque::new(),
+            replies: Vec::new(),
+            exited: BTreeSet::new(),
+            overlaps: 0,
+            requests: 0,
+        };
+        for node in own.spec.nodes.clone() {
+            cluster.start(&node.name, &own, 1);
+        }
+        cluster
+    }
+
+    /// A cluster of which h3 leads and h1 runs the group.
+    pub(crate) fn running(failback: Failback) -> Self {
+        let mut cluster = Self::new(failback);
+        cluster.lead("h3", 1);
+        cluster.run(Duration::from_millis(200));
+        assert_eq!(cluster.open(), ["h1"]);
+        cluster
+    }
+
+    fn start(&mut self, name: &NodeName, own: &Configuration, life: u64) {
+        let voter = voter(name);
+        let sender = Sender {
+            node: name.clone(),
+            voter,
+            process: ProcessId(life << 32 | voter.0),
+            cluster: ClusterId(0),
+        };
+        let node = Node::new(Identity { sender }, own.clone(), "bpf", self.now());
+        self.hosts.insert(name.clone(), Host { node, up: true, gates: BTreeMap::new() });
+        for (index, leader, state) in self.log.clone() {
+            self.queue.push_back((name.clone(), Event::Applied { index, leader, state }));
+        }
+        let ready =
+            Event::Ready { group: "web".into(), resource: "vip".into(), ready: Ok(()) };
+        self.queue.push_back((name.clone(), ready));
+        self.queue.push_back((name.clone(), Event::Leadership(self.leadership(name))));
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        let ns = self.now_ns;
+        Now { boot: BootTime(ns), mono: MonoTime(ns), raw: RawTime(ns), wall: WallTime(ns) }
+    }
+
+    fn leadership(&self, name: &NodeName) -> Leadership {
+        Leadership {
+            leader: self.leader,
+            leads: self.leader.is_some_and(|leader| leader.voter == voter(name)),
+            voters: self.hosts.keys().map(|name| (voter(name), name.clone())).collect(),
+        }
+    }
+
+    /// The consensus elects this node: its first entry is applied everywhere.
+    pub(crate) fn lead(&mut self, name: &str, term: u64) {
+        let leader = LeaderId { term, voter: voter(&name.into()) };
+        self.leader = Some(leader);
+        for name in self.hosts.keys().cloned().collect::<Vec<_>>() {
+            let leadership = self.leadership(&name);
+            self.queue.push_back((name, Event::Leadership(leadership)));
+        }
+        let mut state = self.last_state();
+        state.set_voters(
+            &self.hosts.keys().map(|name| (voter(name), name.clone())).collect(),
+        );
+        self.commit(leader, state);
+    }
+
+    fn last_state(&self) -> State {
+        self.log.last().map(|(_, _, state)| (**state).clone()).unwrap_or_default()
+    }
+
+    fn commit(&mut self, leader: LeaderId, state: State) {
+        let index = self.log.len() as u64 + 1;
+        let state = Arc::new(state);
+        self.log.push((index, leader, state.clone()));
+        for name in self.hosts.keys() {
+            if !self.cut.contains(name) {
+                let state = state.clone();
+                self.queue.push_back((name.clone(), Event::Applied { index, leader, state }));
+            }
+        }
+    }
+
+    /// Nothing reaches or leaves the node any more; its daemon goes on.
+    pub(crate) fn cut(&mut self, name: &str) {
+        self.cut.insert(name.into());
+    }
+
+    /// The node is reached again, and learns what it missed.
+    pub(crate) fn heal(&mut self, name: &str) {
+        let name = NodeName::from(name);
+        self.cut.remove(&name);
+        let (_, applied) = self.hosts[&name].node.state();
+        for (index, leader, state) in self.log.clone().into_iter().filter(|(index, ..)| *index > applied) {
+            self.queue.push_back((name.clone(), Event::Applied { index, leader, state }));
+        }
+        let leadership = self.leadership(&name);
+        self.queue.push_back((name, Event::Leadership(leadership)));
+    }
+
+    /// The daemon of a node dies; its gates stay as they are.
+    pub(crate) fn kill(&mut self, name: &str) {
+        self.hosts.get_mut(&NodeName::from(name)).unwrap().up = false;
+    }
+
+    pub(crate) fn event(&mut self, name: &str, event: Event) {
+        self.queue.push_back((name.into(), event));
+    }
+
+    pub(crate) fn ready(&mut self, name: &str, ready: Result<(), &str>) {
+        let ready = ready.map_err(ToOwned::to_owned);
+        self.event(name, Event::Ready { group: "web".into(), resource: "vip".into(), ready });
+    }
+
+    /// An operator asks the leader.
+    pub(crate) fn request(&mut self, what: Request) {
+        self.requests += 1;
+        let id = CommandId { process: ProcessId(99), number: self.requests };
+        let request = RequestId(self.requests);
+        let leader = self.leader.unwrap().voter;
+        let name = self.hosts.keys().find(|name| voter(name) == leader).unwrap().clone();
+        self.queue.push_back((name, Event::Request { request, id, what }));
+    }
+
+    /// Whose gate of `web` is open now.
+    pub(crate) fn open(&self) -> Vec<&str> {
+        let open = |host: &Host| {
+            host.gates.get(&GroupName::from("web")).is_some_and(|until| self.now().boot < *until)
+        };
+        let open = self.hosts.iter().filter(|(_, host)| open(host));
+        open.map(|(name, _)| name.as_str()).collect()
+    }
+
+    pub(crate) fn node(&self, name: &str) -> &Node {
+        &self.hosts[&NodeName::from(name)].node
+    }
+
+    pub(crate) fn run(&mut self, time: Duration) {
+        let end = self.now_ns + u64::try_from(time.as_nanos()).unwrap();
+        while self.now_ns < end {
+            self.drain();
+            self.now_ns += u64::try_from(STEP.as_nanos()).unwrap();
+            for name in self.hosts.keys().cloned().collect::<Vec<_>>() {
+                self.queue.push_back((name, Event::Tick));
+            }
+        }
+        self.drain();
+    }
+
+    /// Runs until this node alone is open; the time that it took.
+    pub(crate) fn run_until_open(&mut self, name: &str, limit: Duration) -> Duration {
+        let start = self.now_ns;
+        while self.open() != [name] {
+            let passed = Duration::from_nanos(self.now_ns - start);
+            assert!(passed < limit, "{:?} open after {passed:?}, not {name}", self.open());
+            self.run(STEP);
+        }
+        Duration::from_nanos(self.now_ns - start)
+    }
+
+    fn drain(&mut self) {
+        while let Some((name, event)) = self.queue.pop_front() {
+            let now = self.now();
+            let host = self.hosts.get_mut(&name).unwrap();
+            if !host.up {
+                continue;
+            }
+            for command in host.node.handle(now, event) {
+                self.execute(&name, command);
+            }
+            if self.open().len() > 1 {
+                self.overlaps += 1;
+            }
+        }
+    }
+
+    fn execute(&mut self, name: &NodeName, command: Command) {
+        let event = |event| (name.clone(), event);
+        match command {
+            Command::Gate { group, until } => {
+                self.hosts.get_mut(name).unwrap().gates.insert(group, until);
+            }
+            Command::Resource { group, resource, up, .. } => {
+                let status =
+                    if up { ResourceStatus::Up("up".to_owned()) } else { ResourceStatus::Down };
+                let resource = resource.name;
+                self.queue.push_back(event(Event::Resource { group, resource, status }));
+            }
+            Command::Send { to, message } => self.deliver(name, &to, message),
+            Command::Answer { via, message } => {
+                let to = self.hosts.keys().nth(usize::try_from(via).unwrap()).unwrap().clone();
+                self.deliver(name, &to, message);
+            }
+            Command::Propose { proposal, leader, entry } => {
+                if Some(leader) == self.leader && !self.cut.contains(name) {
+                    let mut state = self.last_state();
+                    state.apply(&entry);
+                    self.commit(leader, state);
+                    let outcome = Ok(self.log.len() as u64);
+                    self.queue.push_back(event(Event::Proposed { proposal, outcome }));
+                }
+            }
+            Command::Exit => {
+                self.exited.insert(name.clone());
+                self.kill(name.as_str());
+            }
+            Command::Reply { reply, .. } => self.replies.push(reply),
+            Command::Transfer { .. }
+            | Command::ReplaceVoter { .. }
+            | Command::Form { .. }
+            | Command::Announce { .. }
+            | Command::Log { .. } => {}
+        }
+    }
+
+    fn deliver(&mut self, from: &NodeName, to: &NodeName, message: Message) {
+        if from != to && (self.cut.contains(from) || self.cut.contains(to)) {
+            return;
+        }
+        let sender = self.hosts[from].node.sender().clone();
+        let event = match message {
+            Message::Ask(ask) => {
+                let via = self.hosts.keys().position(|name| name == from).unwrap() as u64;
+                let leads = self.leader.is_some_and(|leader| leader.voter == voter(to));
+                let permit = self.leader.filter(|_| leads && !self.cut.contains(to)).map(|leader| {
+                    Permit { leader, quorum_acked: self.now().mono - Duration::from_millis(5) }
+                });
+                Event::Asked { from: sender, ask, permit, via }
+            }
+            message => Event::Heard { from: sender, message },
+        };
+        self.queue.push_back((to.clone(), event));
+    }
+}
+
+fn voter(name: &NodeName) -> VoterId {
+    VoterId(name.as_str()[1..].parse().unwrap())
+}

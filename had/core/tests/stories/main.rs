@@ -1,0 +1,181 @@
+//! Stories of the core, told on nodes in memory.
+#![allow(clippy::cast_possible_truncation, clippy::unwrap_used, reason = "tests")]
+
+mod cluster;
+
+use std::time::Duration;
+
+use cluster::Cluster;
+use had_core::ports::{Event, Reply, Request};
+use had_core::status::GroupCondition;
+use had_policies::Failback;
+
+const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+#[test]
+fn the_highest_priority_takes_the_group_at_the_first_start() {
+    let mut cluster = Cluster::new(Failback::Manual);
+    cluster.lead("h3", 1);
+    cluster.run_until_open("h1", ms(50));
+    cluster.run(ms(2_000));
+    assert_eq!(cluster.open(), ["h1"]);
+    let status = cluster.node("h2").status(cluster.now());
+    assert_eq!(status.groups[0].state, GroupCondition::Running);
+    assert_eq!(status.groups[0].next, ["h2".into(), "h3".into()]);
+}
+
+#[test]
+fn a_cold_cluster_waits_two_leases_for_its_missing_nodes() {
+    let mut cluster = Cluster::new(Failback::Manual);
+    cluster.kill("h1");
+    cluster.lead("h3", 1);
+    cluster.run(ms(590));
+    assert!(cluster.open().is_empty());
+    cluster.run_until_open("h2", ms(50));
+}
+
+#[test]
+fn a_silent_owner_is_succeeded_when_its_record_has_ended_and_never_overlaps() {
+    let mut cluster = Cluster::running(Failback::Manual);
+    cluster.run(ms(1_000));
+    cluster.cut("h1");
+    let took = cluster.run_until_open("h2", ms(350));
+    assert!(took > ms(280), "{took:?}: the record cannot have ended");
+    assert_eq!(cluster.overlaps, 0);
+}
+
+#[test]
+fn a_node_that_returns_changes_nothing_where_failback_is_manual() {
+    let mut cluster = Cluster::running(Failback::Manual);
+    cluster.cut("h1");
+    cluster.run_until_open("h2", ms(700));
+    cluster.heal("h1");
+    cluster.run(ms(3_000));
+    assert_eq!(cluster.open(), ["h2"]);
+    assert_eq!(cluster.overlaps, 0);
+}
+
+#[test]
+fn a_node_that_returns_gets_its_group_back_after_two_leases_where_failback_is_auto() {
+    let mut cluster = Cluster::running(Failback::Auto);
+    cluster.cut("h1");
+    cluster.run_until_open("h2", ms(700));
+    cluster.heal("h1");
+    let took = cluster.run_until_open("h1", ms(900));
+    assert!(took > ms(600), "{took:?}: not stable for two leases");
+    assert_eq!(cluster.overlaps, 0);
+}
+
+#[test]
+fn an_operator_moves_the_group_without_overlap_and_without_a_pause() {
+    let mut cluster = Cluster::running(Failback::Manual);
+    cluster.request(Request::Failover { group: "web".into(), to: Some("h3".into()) });
+    let took = cluster.run_until_open("h3", ms(10));
+    assert!(took <= ms(5), "{took:?}");
+    cluster.run(ms(100));
+    assert!(matches!(&cluster.replies[..], [Reply::Done { .. }]), "{:?}", cluster.replies);
+    assert_eq!(cluster.overlaps, 0);
+}
+
+#[test]
+fn a_former_owner_goes_on_until_the_new_one_is_prepared() {
+    let mut cluster = Cluster::running(Failback::Manual);
+    cluster.kill("h2");
+    cluster.request(Request::Failover { group: "web".into(), to: Some("h2".into()) });
+    cluster.run(ms(100));
+    assert_eq!(cluster.open(), ["h1"], "h2 died before it could prepare");
+    cluster.run(ms(1_000));
+    assert_eq!(cluster.open().len(), 1);
+    assert_eq!(cluster.overlaps, 0);
+}
+
+#[test]
+fn an_owner_whose_carrier_is_lost_gives_way_at_once() {
+    let mut cluster = Cluster::running(Failback::Manual);
+    cluster.run(ms(1_000));
+    cluster.ready("h1", Err("interface eth0 has no carrier"));
+    let took = cluster.run_until_open("h2", ms(30));
+    assert!(took < ms(20), "{took:?}");
+    assert_eq!(cluster.overlaps, 0);
+}
+
+#[test]
+fn the_only_fit_node_gets_a_second_start_under_a_new_epoch() {
+    let mut cluster = Cluster::running(Failback::Manual);
+    cluster.run(ms(1_000));
+    cluster.ready("h2", Err("interface eth0 is missing"));
+    cluster.ready("h3", Err("interface eth0 is missing"));
+    cluster.ready("h1", Err("interface eth0 has no carrier"));
+    cluster.run(ms(100));
+    assert!(cluster.open().is_empty());
+    cluster.ready("h1", Ok(()));
+    cluster.run_until_open("h1", ms(50));
+    let status = cluster.node("h1").status(cluster.now());
+    assert_eq!(status.groups[0].epoch.0, 2);
+}
+
+#[test]
+fn without_a_quorum_the_owner_is_silent_within_the_lease_and_says_why() {
+    let mut cluster = Cluster::running(Failback::Manual);
+    cluster.run(ms(1_000));
+    for name in ["h2", "h3", "h1"] {
+        cluster.cut(name);
+    }
+    cluster.run(ms(280));
+    assert!(cluster.open().is_empty());
+    cluster.run(ms(500));
+    let status = cluster.node("h1").status(cluster.now());
+    assert!(!status.quorate);
+    assert_eq!(status.groups[0].state, GroupCondition::Unknown);
+    assert_eq!(status.groups[0].owner, None);
+    assert!(status.notices[0].contains("h2, h3 cannot be heard"), "{:?}", status.notices);
+}
+
+#[test]
+fn a_new_leader_takes_nothing_before_a_lease_has_passed() {
+    let mut cluster = Cluster::running(Failback::Manual);
+    cluster.run(ms(1_000));
+    cluster.cut("h1");
+    cluster.kill("h3");
+    cluster.lead("h2", 2);
+    let took = cluster.run_until_open("h2", ms(700));
+    assert!(took > ms(300), "{took:?}");
+    assert_eq!(cluster.overlaps, 0);
+}
+
+#[test]
+fn a_drained_node_is_emptied_and_takes_nothing_over() {
+    let mut cluster = Cluster::running(Failback::Manual);
+    cluster.request(Request::Drain { node: "h1".into(), drained: true });
+    cluster.run_until_open("h2", ms(20));
+    cluster.run(ms(100));
+    assert!(matches!(&cluster.replies[..], [Reply::Done { .. }]), "{:?}", cluster.replies);
+    cluster.cut("h2");
+    cluster.run_until_open("h3", ms(700));
+    assert_eq!(cluster.overlaps, 0);
+}
+
+#[test]
+fn a_daemon_that_is_asked_to_end_hands_over_first() {
+    let mut cluster = Cluster::running(Failback::Manual);
+    cluster.event("h1", Event::Shutdown);
+    cluster.run_until_open("h2", ms(20));
+    cluster.run(ms(200));
+    assert!(cluster.exited.contains(&"h1".into()));
+    assert_eq!(cluster.overlaps, 0);
+}
+
+#[test]
+fn the_last_daemon_takes_its_groups_down_and_ends() {
+    let mut cluster = Cluster::running(Failback::Manual);
+    cluster.request(Request::Drain { node: "h2".into(), drained: true });
+    cluster.run(ms(50));
+    cluster.request(Request::Drain { node: "h3".into(), drained: true });
+    cluster.run(ms(50));
+    cluster.event("h1", Event::Shutdown);
+    cluster.run(ms(200));
+    assert!(cluster.exited.contains(&"h1".into()));
+    assert!(cluster.open().is_empty());
+}
