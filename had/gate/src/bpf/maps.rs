@@ -1,0 +1,184 @@
+//! The three maps: which address belongs to which slot, until when a slot is open, what was dropped.
+
+use std::collections::BTreeMap;
+use std::ffi::c_void;
+use std::io;
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroUsize;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+
+use super::program::{Direction, MapFds};
+use super::sys::{self, MapShape};
+use crate::error::{Doing, GateError};
+use crate::settings::SLOTS;
+
+/// The addresses of all groups; memory is taken for those in use alone (`BPF_F_NO_PREALLOC`).
+pub(super) const ADDRESSES_MAX: u32 = 16_384;
+
+const ADDRESSES: MapShape = MapShape {
+    kind: 1,
+    key_bytes: 16,
+    value_bytes: 4,
+    entries: ADDRESSES_MAX,
+    flags: 1,
+};
+/// `BPF_MAP_TYPE_ARRAY`, `BPF_F_MMAPABLE`
+const DEADLINES: MapShape = MapShape {
+    kind: 2,
+    key_bytes: 4,
+    value_bytes: 8,
+    entries: SLOTS,
+    flags: 1 << 10,
+};
+const DROPS: MapShape = MapShape {
+    entries: 2,
+    ..DEADLINES
+};
+
+pub(super) struct Maps {
+    addresses: OwnedFd,
+    deadlines: Words,
+    drops: Words,
+}
+
+impl Maps {
+    /// Adopts the maps that are pinned there; those that are missing, or that another version shaped, are made anew.
+    pub(super) fn adopt(directory: &Path) -> Result<Self, GateError> {
+        Self::from(|name, shape| adopt_one(&directory.join(name), shape, name))
+    }
+
+    /// Maps that nobody else sees and that end with this value.
+    pub(super) fn unpinned() -> Result<Self, GateError> {
+        Self::from(|name, shape| sys::map_create(shape, name))
+    }
+
+    fn from(make: impl Fn(&str, MapShape) -> io::Result<OwnedFd>) -> Result<Self, GateError> {
+        let make = |name, shape| make(name, shape).doing(|| format!("making the map {name}"));
+        Ok(Self {
+            addresses: make("addresses", ADDRESSES)?,
+            deadlines: Words::new(make("deadlines", DEADLINES)?, DEADLINES.entries)
+                .doing(|| "mapping the deadlines into memory".into())?,
+            drops: Words::new(make("drops", DROPS)?, DROPS.entries)
+                .doing(|| "mapping the counters into memory".into())?,
+        })
+    }
+
+    pub(super) fn fds(&self) -> MapFds {
+        MapFds {
+            addresses: self.addresses.as_raw_fd(),
+            deadlines: self.deadlines.map.as_raw_fd(),
+            drops: self.drops.map.as_raw_fd(),
+        }
+    }
+
+    /// A slot is open until this moment. Sequentially consistent: when this returns, every CPU sees it.
+    pub(super) fn set_deadline(&self, slot: u32, until_boot_ns: u64) {
+        self.deadlines
+            .word(slot)
+            .store(until_boot_ns, Ordering::SeqCst);
+    }
+
+    pub(super) fn shut_all(&self) {
+        (0..SLOTS).for_each(|slot| self.set_deadline(slot, 0));
+    }
+
+    pub(super) fn dropped(&self, direction: Direction) -> u64 {
+        self.drops.word(direction as u32).load(Ordering::Relaxed)
+    }
+
+    /// Makes the guarded addresses exactly these: new ones first, those that are no longer guarded last.
+    pub(super) fn guard(&self, wanted: &BTreeMap<IpAddr, u32>) -> Result<(), GateError> {
+        for (address, slot) in wanted {
+            sys::map_update(self.addresses.as_fd(), &key(*address), *slot)
+                .doing(|| format!("guarding {address}"))?;
+        }
+        for old in self
+            .guarded()
+            .doing(|| "reading the guarded addresses".into())?
+        {
+            if !wanted.contains_key(&Ipv6Addr::from(old).to_canonical()) {
+                sys::map_delete(self.addresses.as_fd(), &old)
+                    .doing(|| "forgetting an address".into())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn guarded(&self) -> io::Result<Vec<[u8; 16]>> {
+        let mut keys: Vec<[u8; 16]> = Vec::new();
+        while let Some(next) = sys::map_next_key(self.addresses.as_fd(), keys.last())? {
+            keys.push(next);
+        }
+        Ok(keys)
+    }
+}
+
+fn adopt_one(path: &Path, shape: MapShape, name: &str) -> io::Result<OwnedFd> {
+    if let Some(map) = sys::pinned(path)? {
+        if sys::map_shape(map.as_fd())? == shape {
+            return Ok(map);
+        }
+        std::fs::remove_file(path)?;
+    }
+    let map = sys::map_create(shape, &format!("had_{name}"))?;
+    sys::pin(map.as_fd(), path)?;
+    Ok(map)
+}
+
+fn key(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => v6.octets(),
+    }
+}
+
+/// An array of 64-bit words that is mapped into memory.
+struct Words {
+    map: OwnedFd,
+    memory: NonNull<c_void>,
+    count: u32,
+}
+
+// SAFETY: the memory belongs to this value alone and is only accessed through atomics.
+unsafe impl Send for Words {}
+
+impl Words {
+    fn new(map: OwnedFd, count: u32) -> nix::Result<Self> {
+        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: a new mapping of a map that has at least `count` words; nothing else lies there.
+        let memory = unsafe {
+            mmap(
+                None,
+                bytes(count),
+                protection,
+                MapFlags::MAP_SHARED,
+                &map,
+                0,
+            )
+        }?;
+        Ok(Self { map, memory, count })
+    }
+
+    fn word(&self, index: u32) -> &AtomicU64 {
+        assert!(index < self.count, "slot {index} of {}", self.count);
+        // SAFETY: inside the mapping, aligned (a mapping begins on a page), and alive as long as `self`.
+        unsafe { self.memory.cast::<AtomicU64>().add(index as usize).as_ref() }
+    }
+}
+
+impl Drop for Words {
+    fn drop(&mut self) {
+        // SAFETY: the mapping that `new` made, with its length; no reference outlives `self`.
+        let result = unsafe { munmap(self.memory, bytes(self.count).get()) };
+        debug_assert!(result.is_ok(), "unmapping what was mapped: {result:?}");
+    }
+}
+
+fn bytes(count: u32) -> NonZeroUsize {
+    NonZeroUsize::new(count as usize * size_of::<u64>()).expect("maps have elements")
+}

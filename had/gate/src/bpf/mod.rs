@@ -1,0 +1,176 @@
+//! The BPF rung: deadlines in mapped memory, judged by a program on every interface.
+
+mod asm;
+mod clsact;
+mod maps;
+mod pins;
+mod program;
+mod programs;
+mod sys;
+mod tcx;
+
+use crate::error::{Doing, GateError};
+use crate::interfaces::{self, Interface};
+use crate::netlink::Channel;
+use crate::settings::{Dropped, GuardedGroup, Slots};
+
+use maps::{ADDRESSES_MAX, Maps};
+use pins::Pins;
+use program::Direction;
+use programs::Programs;
+
+/// Which hook the programs are attached to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Hook {
+    /// tcx where the kernel knows it, else clsact.
+    Best,
+    /// clsact, as below kernel 6.6.
+    Clsact,
+}
+
+enum Attached {
+    Tcx(tcx::Links),
+    Clsact(clsact::Filters),
+}
+
+/// The gate of one instance.
+pub(crate) struct BpfGate {
+    slots: Slots,
+    maps: Maps,
+    programs: Programs,
+    attached: Attached,
+    pins: Pins,
+    route: Channel,
+}
+
+impl BpfGate {
+    /// In the order that never opens: maps adopted or made, every slot shut, addresses written, programs loaded, attached.
+    pub(crate) fn open(
+        instance: &str,
+        groups: &[GuardedGroup],
+        hook: Hook,
+    ) -> Result<Self, GateError> {
+        let slots = assign(&Slots::default(), groups)?;
+        let pins = Pins::take(instance)?;
+        let maps = Maps::adopt(&pins.directory)?;
+        maps.shut_all();
+        maps.guard(&slots.addresses)?;
+        let programs = Programs::load(&maps)?;
+        let attached = if hook == Hook::Best && tcx::is_known(&programs) {
+            Attached::Tcx(tcx::Links::default())
+        } else {
+            Attached::Clsact(clsact::Filters::new(instance))
+        };
+        let route = route()?;
+        let mut gate = Self {
+            slots,
+            maps,
+            programs,
+            attached,
+            pins,
+            route,
+        };
+        gate.cover()?;
+        Ok(gate)
+    }
+
+    /// One store into mapped memory.
+    pub(crate) fn set(&self, group: usize, until_boot_ns: u64) -> Result<(), GateError> {
+        self.maps.set_deadline(self.slots.of(group)?, until_boot_ns);
+        Ok(())
+    }
+
+    /// Covers every interface that is not; returns how many were not.
+    pub(crate) fn cover(&mut self) -> Result<usize, GateError> {
+        let interfaces = self.interfaces()?;
+        let mut mended = 0;
+        for interface in &interfaces {
+            let covered = match &mut self.attached {
+                Attached::Tcx(links) => {
+                    links.cover(&self.pins.directory, interface, &self.programs)
+                }
+                Attached::Clsact(filters) => {
+                    filters.cover(&mut self.route, interface, &self.programs)
+                }
+            };
+            mended += usize::from(unless_gone(covered, false)?);
+        }
+        if let Attached::Tcx(links) = &mut self.attached {
+            let present = interfaces.iter().map(|interface| interface.index).collect();
+            links.forget_all_but(&self.pins.directory, &present);
+        }
+        Ok(mended)
+    }
+
+    pub(crate) fn dropped(&self) -> Dropped {
+        Dropped {
+            ingress: self.maps.dropped(Direction::Ingress),
+            egress: self.maps.dropped(Direction::Egress),
+        }
+    }
+
+    /// Other groups: those that stay keep their deadline, new ones are shut.
+    pub(crate) fn reconfigure(&mut self, groups: &[GuardedGroup]) -> Result<(), GateError> {
+        let next = assign(&self.slots, groups)?;
+        for slot in self.slots.freed(&next) {
+            self.maps.set_deadline(slot, 0);
+        }
+        self.maps.guard(&next.addresses)?;
+        self.slots = next;
+        Ok(())
+    }
+
+    /// Takes everything out of the kernel.
+    pub(crate) fn remove(mut self) -> Result<(), GateError> {
+        if let Attached::Clsact(filters) = &self.attached {
+            for interface in interfaces(&mut self.route)? {
+                unless_gone(filters.remove(&mut self.route, &interface), ())?;
+            }
+        }
+        self.pins.remove()
+    }
+
+    fn interfaces(&mut self) -> Result<Vec<Interface>, GateError> {
+        interfaces(&mut self.route)
+    }
+}
+
+/// Tries what the rung needs, and leaves nothing behind.
+pub(crate) fn probe() -> Result<(), GateError> {
+    let scratch = Maps::unpinned()?;
+    Programs::load(&scratch)?;
+    pins::root().doing(|| "finding or mounting bpffs at /sys/fs/bpf".into())?;
+    let mut route = route()?;
+    interfaces(&mut route).map(drop)
+}
+
+fn route() -> Result<Channel, GateError> {
+    Channel::new(libc::NETLINK_ROUTE as isize).doing(|| "opening an rtnetlink socket".into())
+}
+
+fn interfaces(route: &mut Channel) -> Result<Vec<Interface>, GateError> {
+    interfaces::guardable(route).doing(|| "listing the interfaces".into())
+}
+
+fn assign(slots: &Slots, groups: &[GuardedGroup]) -> Result<Slots, GateError> {
+    let next = slots.assign(groups)?;
+    let count = next.addresses.len();
+    if count > ADDRESSES_MAX as usize {
+        return Err(GateError::TooMany {
+            what: "addresses",
+            count,
+            limit: ADDRESSES_MAX,
+        });
+    }
+    Ok(next)
+}
+
+/// An interface that left between listing and covering guards itself.
+fn unless_gone<T>(outcome: Result<T, GateError>, gone: T) -> Result<T, GateError> {
+    match outcome {
+        Err(GateError::Kernel { source, .. }) if source.raw_os_error() == Some(libc::ENODEV) => {
+            Ok(gone)
+        }
+        other => other,
+    }
+}

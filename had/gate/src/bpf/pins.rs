@@ -1,0 +1,179 @@
+//! Where links and maps outlive the daemon: one directory on bpffs for each instance and network namespace.
+//!
+//! ```text
+//! /sys/fs/bpf/had/web-h1:4026531840/   locked (flock) by the process that writes its deadlines
+//!     addresses deadlines drops        the maps
+//!     in-3 out-3                       the tcx links of interface 3
+//! ```
+//! Pins are global to the mount; interface numbers are not, hence the namespace's inode in the name.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{Flock, FlockArg};
+use nix::mount::{MsFlags, mount};
+use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
+
+use super::sys;
+use crate::error::{Doing, GateError};
+
+const BPFFS: &str = "/sys/fs/bpf";
+
+/// An instance's directory, ours alone while this lives.
+pub(super) struct Pins {
+    pub(super) directory: PathBuf,
+    _lock: Flock<File>,
+}
+
+impl Pins {
+    /// Finds or makes the directory of this instance in this thread's network namespace, and takes it.
+    pub(super) fn take(instance: &str) -> Result<Self, GateError> {
+        let root = root().doing(|| format!("mounting bpffs at {BPFFS}"))?;
+        let namespace = fs::metadata("/proc/thread-self/ns/net")
+            .doing(|| "reading the network namespace".into())?
+            .ino();
+        let directory = root.join(format!("{}:{namespace}", file_name(instance)));
+        let lock = lock(&directory).doing(|| format!("locking {}", directory.display()))?;
+        let lock = lock.ok_or_else(|| GateError::Held {
+            instance: instance.into(),
+        })?;
+        sweep(&root, &directory);
+        Ok(Self {
+            directory,
+            _lock: lock,
+        })
+    }
+
+    /// Takes every pin away, and the directory.
+    pub(super) fn remove(self) -> Result<(), GateError> {
+        clear(&self.directory).doing(|| format!("removing {}", self.directory.display()))
+    }
+}
+
+/// The directory of all instances, on bpffs, which is mounted where it is not.
+pub(super) fn root() -> io::Result<PathBuf> {
+    let is_bpffs = || statfs(BPFFS).is_ok_and(|found| found.filesystem_type() == BPF_FS_MAGIC);
+    if !is_bpffs() {
+        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+        mount(Some("bpf"), BPFFS, Some("bpf"), flags, Some("mode=0700"))?;
+    }
+    let root = Path::new(BPFFS).join("had");
+    match fs::create_dir(&root) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(root),
+    }
+}
+
+/// Locks a directory, which is made where it is missing; `None` where another process has it.
+fn lock(directory: &Path) -> io::Result<Option<Flock<File>>> {
+    loop {
+        match fs::create_dir(directory) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        let Some(lock) = try_lock(directory)? else {
+            return Ok(None);
+        };
+        // Somebody may have swept it between our opening and our locking it.
+        let locked = lock.metadata()?.ino();
+        if fs::metadata(directory).is_ok_and(|found| found.ino() == locked) {
+            return Ok(Some(lock));
+        }
+    }
+}
+
+fn try_lock(directory: &Path) -> io::Result<Option<Flock<File>>> {
+    match Flock::lock(File::open(directory)?, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => Ok(Some(lock)),
+        Err((_, nix::errno::Errno::EWOULDBLOCK)) => Ok(None),
+        Err((_, error)) => Err(error.into()),
+    }
+}
+
+/// Removes the directories that guard nothing any more: nobody holds them and no interface is left behind their links.
+/// Below kernel 6.6 there are no links; the filters keep their maps alive by themselves.
+fn sweep(root: &Path, ours: &Path) {
+    let Ok(entries) = fs::read_dir(root) else {
+        return;
+    };
+    for path in entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path != ours)
+    {
+        if let Ok(Some(_held)) = try_lock(&path)
+            && !any_link_lives(&path)
+        {
+            match clear(&path) {
+                Ok(()) => tracing::info!(path = %path.display(), "swept stale pins"),
+                Err(error) => tracing::warn!(path = %path.display(), %error, "stale pins stay"),
+            }
+        }
+    }
+}
+
+fn any_link_lives(directory: &Path) -> bool {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return true;
+    };
+    entries.flatten().any(|entry| {
+        let name = entry.file_name();
+        let is_link = name.to_str().is_some_and(|name| link_of(name).is_some());
+        is_link && lives(&entry.path())
+    })
+}
+
+/// Whether an interface stands behind this link; where the kernel does not tell, it does.
+fn lives(path: &Path) -> bool {
+    match sys::pinned(path) {
+        Ok(None) => false,
+        Ok(Some(link)) => sys::link_info(link.as_fd()).is_ok_and(|info| info.ifindex != 0),
+        Err(_) => true,
+    }
+}
+
+/// The interface of a link, from the name of its pin.
+pub(super) fn link_of(name: &str) -> Option<u32> {
+    let (direction, ifindex) = name.split_once('-')?;
+    ["in", "out"]
+        .contains(&direction)
+        .then(|| ifindex.parse().ok())?
+}
+
+fn clear(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        fs::remove_file(entry?.path())?;
+    }
+    fs::remove_dir(directory)
+}
+
+/// An instance's name as bpffs takes it (it keeps dots for itself): anything unusual as `%` and its bytes.
+fn file_name(instance: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => char::from(byte).to_string(),
+        other => format!("%{other:02x}"),
+    };
+    instance.bytes().map(encode).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instances_never_share_a_directory() {
+        assert_eq!(file_name("web-h1"), "web-h1");
+        assert_eq!(file_name("a.b/c"), "a%2eb%2fc");
+    }
+
+    #[test]
+    fn only_links_are_taken_for_links() {
+        assert_eq!(link_of("in-12"), Some(12));
+        assert_eq!(link_of("out-3"), Some(3));
+        assert_eq!(link_of("addresses"), None);
+        assert_eq!(link_of("in-x"), None);
+    }
+}
