@@ -1,0 +1,110 @@
+//! Opens one connection over one link: from the own address of the link, within bounds, for one use.
+
+use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Mutex;
+
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tonic::transport::{Channel, Endpoint};
+
+use super::Shared;
+use super::bounds::{CONNECTION_WINDOW_BYTES, Pace, STREAM_WINDOW_BYTES};
+use super::io::{Held, Io, tune};
+use super::links::Link;
+use crate::tls;
+
+/// A fresh connection. It never opens another one by itself.
+pub(crate) struct Dialed {
+    pub(crate) channel: Channel,
+    /// Resolves when the connection is over, whoever ended it.
+    pub(crate) over: oneshot::Receiver<()>,
+}
+
+/// Opens a connection, or says why not.
+pub(crate) async fn dial(shared: &Shared, link: &Link) -> Result<Dialed, String> {
+    let pace = shared.pace;
+    let stream = timeout(pace.connect, connect(link, pace))
+        .await
+        .map_err(|_| "no answer".to_owned())?
+        .map_err(|error| error.to_string())?;
+    timeout(pace.handshake, greet(shared, link, stream))
+        .await
+        .map_err(|_| "connected, but the handshake was not answered".to_owned())?
+}
+
+async fn connect(link: &Link, pace: Pace) -> io::Result<TcpStream> {
+    let socket = if link.theirs.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.bind(SocketAddr::new(link.own, 0))?;
+    let stream = socket.connect(link.theirs).await?;
+    tune(&stream, pace.keep_alive)?;
+    Ok(stream)
+}
+
+async fn greet(shared: &Shared, link: &Link, stream: TcpStream) -> Result<Dialed, String> {
+    let (sender, over) = oneshot::channel();
+    let held = Held::Alive { _sender: sender };
+    let io = match &shared.settings.tls {
+        None => Io::plain(stream, None, held),
+        Some(identity) => {
+            let name = tls::server_name(&link.peer).map_err(|error| error.to_string())?;
+            let connector = TlsConnector::from(std::sync::Arc::clone(&identity.client));
+            let stream = connector.connect(name, stream).await.map_err(|error| error.to_string())?;
+            Io::tls(stream, None, held)
+        }
+    };
+    let slot = Mutex::new(Some(io));
+    let once = tower::service_fn(move |_| {
+        let io = slot.lock().expect("taking a value does not panic").take();
+        async move {
+            io.map(TokioIo::new).ok_or_else(|| io::Error::other("the connection is over"))
+        }
+    });
+    let channel = endpoint(shared.pace)
+        .connect_with_connector(once)
+        .await
+        .map_err(|error| chain(&error))?;
+    Ok(Dialed { channel, over })
+}
+
+fn endpoint(pace: Pace) -> Endpoint {
+    // The authority has no meaning here: the connection is there already.
+    Endpoint::from_static("http://peer")
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .http2_keep_alive_interval(pace.keep_alive)
+        .keep_alive_timeout(pace.keep_alive)
+        .keep_alive_while_idle(true)
+}
+
+/// An error with its causes in one line, each said once.
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// A status without gRPC's own words: the sentence, and the causes of a transport error.
+pub(crate) fn status_text(status: &tonic::Status) -> String {
+    let mut text = status.message().to_owned();
+    let mut cause = status.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = error.source();
+    }
+    if text.is_empty() { status.code().to_string() } else { text }
+}

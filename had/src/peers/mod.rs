@@ -1,0 +1,366 @@
+//! Connections to the other nodes.
+//!
+//! ```text
+//!              for each peer and link (address pair)                       for each own address
+//!   send ──▶ open::keep × 2 ── Exchange: frames both ways ──▶ peer     peer ──▶ listen::accept
+//!   call ──▶ CallLane × 2 ──── Consensus: unary ────────────▶ peer               │ TLS, names of the certificate
+//!   bulk ──▶ fresh ─────────── Bulk, Forward: own connection ▶ peer               ▼
+//!                                                                      service ──▶ Stream::run ──▶ Inbound
+//! ```
+//!
+//! Every task is bounded in what it holds; a connection on which nothing was heard for five heartbeats is replaced, for a
+//! half-open one looks alive for a quarter of an hour. A peer that is down is looked for ten times a second by one
+//! task; when it calls, or is found, the others wake.
+
+mod bounds;
+mod call;
+mod complaints;
+mod dial;
+mod fresh;
+mod hello;
+mod io;
+mod links;
+mod listen;
+mod open;
+mod queue;
+mod service;
+mod stream;
+pub mod wire;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use had_core::ids::{NodeName, VoterId};
+use had_core::message::{Ask, Message, Sender};
+use had_core::ports::Via;
+use had_core::spec::NodeSpec;
+use had_core::timing::Timing;
+use had_proto::v1::admin_server::AdminServer;
+use had_proto::v1::forward_request::What;
+use had_proto::v1::peer_server::PeerServer;
+use had_proto::v1::{CommandReply, Frame, frame::Body};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::AbortHandle;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Server;
+
+pub use bounds::{FEATURE_LEVEL, PROTOCOL_VERSION};
+pub use links::LinkStatus;
+
+use crate::admin::{self, Operator};
+use crate::tls::Identity;
+use bounds::{
+    ACCEPTED_MAX, CONNECTION_WINDOW_BYTES, MESSAGE_MAX_BYTES, Pace, STREAM_WINDOW_BYTES,
+    STREAMS_A_LINK,
+};
+use complaints::Complaints;
+use links::{Peer, Streams};
+
+/// What the connections are made of.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The name of this node in the file.
+    pub node: NodeName,
+    /// The cluster's name in the file; a peer with another one is refused.
+    pub cluster_name: String,
+    /// Every node of the file, this one among them.
+    pub nodes: Vec<NodeSpec>,
+    /// Who this node is; `None` only where the file says `allow_insecure = true`.
+    pub tls: Option<Arc<Identity>>,
+    /// Lease and heartbeat.
+    pub timing: Timing,
+}
+
+/// Where everything goes that peers say. Called on the runtime's threads: none of it may block.
+pub trait Inbound: Send + Sync + 'static {
+    /// A peer said something: everything but asks.
+    fn heard(&self, from: Sender, message: Message);
+    /// A peer asks for its lease; the answer goes back with [`Peers::answer`] under the same `via`.
+    fn asked(&self, from: Sender, ask: Ask, via: Via);
+    /// A peer's consensus calls: the body of the answer, or one sentence why there is none.
+    fn consensus(&self, from: Sender, body: Vec<u8>) -> BoxFuture<'static, Result<Vec<u8>, String>>;
+    /// Who this process is now: the cluster id changes when the cluster is formed.
+    fn sender(&self) -> Sender;
+}
+
+/// Why the peers' port could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum PeersError {
+    /// The file does not name this node.
+    #[error("the node {0} is not in the cluster file")]
+    NoSuchNode(NodeName),
+    /// Somebody else listens there.
+    #[error("the port of {address} is taken: does another had run on this host?")]
+    PortTaken {
+        /// The own address.
+        address: SocketAddr,
+    },
+    /// None of the own addresses is on this host.
+    #[error("none of this node's addresses is on this host: {addresses:?}; is it the right node name?")]
+    NotOurs {
+        /// The own addresses.
+        addresses: Vec<SocketAddr>,
+    },
+    /// Anything else.
+    #[error("cannot listen on {address}: {source}")]
+    Bind {
+        /// The own address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// Why a call has no answer.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum CallError {
+    /// It did not get there.
+    #[error("cannot reach {node}: {problem}")]
+    Unreachable {
+        /// Whom.
+        node: NodeName,
+        /// Why.
+        problem: String,
+    },
+    /// It may have got there, and the connection broke before the answer.
+    #[error("the connection to {node} broke: {problem}")]
+    Broken {
+        /// Whom.
+        node: NodeName,
+        /// Why.
+        problem: String,
+    },
+    /// It may have got there; no answer came in time.
+    #[error("{node} did not answer within {deadline:?}")]
+    Timeout {
+        /// Whom.
+        node: NodeName,
+        /// The call's bound.
+        deadline: Duration,
+    },
+    /// The peer itself refused.
+    #[error("{node} refuses: {problem}")]
+    Refused {
+        /// Whom.
+        node: NodeName,
+        /// What it says.
+        problem: String,
+    },
+}
+
+/// The connections to all peers. Cheap to clone.
+#[derive(Clone)]
+pub struct Peers {
+    shared: Arc<Shared>,
+}
+
+/// What every task of the connections sees.
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) pace: Pace,
+    pub(crate) inbound: Arc<dyn Inbound>,
+    pub(crate) operator: Option<Arc<dyn Operator>>,
+    pub(crate) peers: BTreeMap<NodeName, Arc<Peer>>,
+    pub(crate) streams: Streams,
+    pub(crate) complaints: Arc<Complaints>,
+    ending: AtomicBool,
+    tasks: Mutex<Vec<AbortHandle>>,
+}
+
+impl Shared {
+    fn new(
+        settings: Settings,
+        own: &[SocketAddr],
+        inbound: Arc<dyn Inbound>,
+        operator: Option<Arc<dyn Operator>>,
+    ) -> Self {
+        let others = settings.nodes.iter().filter(|spec| spec.name != settings.node);
+        let peers = others.map(|spec| (spec.name.clone(), Arc::new(Peer::new(own, spec)))).collect();
+        Self {
+            pace: settings.timing.into(),
+            settings,
+            inbound,
+            operator,
+            peers,
+            streams: Streams::default(),
+            complaints: Arc::default(),
+            ending: AtomicBool::new(false),
+            tasks: Mutex::default(),
+        }
+    }
+
+    /// A frame of this node.
+    pub(crate) fn frame(&self, body: Body) -> Frame {
+        let sender = Some(hello::sender_to_wire(&self.inbound.sender()));
+        Frame { sender, body: Some(body) }
+    }
+
+    /// Runs a task until it ends or the connections are shut down.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let handle = tokio::spawn(task).abort_handle();
+        let mut tasks = self.tasks.lock().expect("nothing panics while it holds the tasks");
+        tasks.retain(|task| !task.is_finished());
+        if self.is_ending() {
+            handle.abort();
+        } else {
+            tasks.push(handle);
+        }
+    }
+
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Relaxed)
+    }
+}
+
+impl Peers {
+    /// Binds all own addresses, then keeps connections to every peer on the runtime that this is called on. Where there is
+    /// an operator, forwarded commands reach it, and with TLS the admin service is on the same port.
+    ///
+    /// # Errors
+    /// Where an own address cannot be bound.
+    pub async fn start(
+        settings: Settings,
+        inbound: Arc<dyn Inbound>,
+        operator: Option<Arc<dyn Operator>>,
+    ) -> Result<Self, PeersError> {
+        let own = settings.nodes.iter().find(|spec| spec.name == settings.node);
+        let own = own.ok_or_else(|| PeersError::NoSuchNode(settings.node.clone()))?.addresses.clone();
+        let listeners = listen::bind(&own)?;
+        let peers = Self { shared: Arc::new(Shared::new(settings, &own, inbound, operator)) };
+        peers.serve(listeners);
+        for peer in peers.shared.peers.values() {
+            for link in &peer.links {
+                for lane in 0..STREAMS_A_LINK {
+                    peers.spawn(open::keep(Arc::clone(&peers.shared), Arc::clone(link), lane));
+                }
+            }
+            for lane in &peer.lanes {
+                peers.spawn(Arc::clone(lane).keep(Arc::clone(&peers.shared)));
+            }
+        }
+        Ok(peers)
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.shared.spawn(task);
+    }
+
+    fn serve(&self, listeners: Vec<tokio::net::TcpListener>) {
+        let shared = &self.shared;
+        let (ready, incoming) = mpsc::channel(listeners.len());
+        let door = listen::Door {
+            tls: shared.settings.tls.clone(),
+            pace: shared.pace,
+            places: Arc::new(Semaphore::new(ACCEPTED_MAX)),
+            complaints: Arc::clone(&shared.complaints),
+            ready,
+        };
+        for listener in listeners {
+            self.spawn(listen::accept(listener, door.clone()));
+        }
+        let peer = PeerServer::new(service::Service(Arc::clone(shared)))
+            .max_decoding_message_size(MESSAGE_MAX_BYTES);
+        // Without certificates anybody could command; then operators have the socket alone.
+        let operator = shared.operator.clone().filter(|_| shared.settings.tls.is_some());
+        let admin = operator
+            .map(|operator| AdminServer::new(admin::Service::new(operator, Arc::new(self.clone()))));
+        let server = Server::builder()
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .http2_keepalive_interval(Some(shared.pace.keep_alive))
+            .http2_keepalive_timeout(Some(shared.pace.keep_alive))
+            .add_service(peer)
+            .add_optional_service(admin)
+            .serve_with_incoming(ReceiverStream::new(incoming));
+        self.spawn(async move {
+            if let Err(error) = server.await {
+                tracing::error!("the peers' server ended: {}", dial::chain(&error));
+            }
+        });
+    }
+
+    /// Sends to a peer over every link, on every stream that stands. Never blocks; what cannot be sent is dropped.
+    pub fn send(&self, to: &NodeName, message: &Message) {
+        if let Some(peer) = self.shared.peers.get(to) {
+            let frame = self.shared.frame(wire::encode(message));
+            for link in &peer.links {
+                link.send(&frame);
+            }
+        }
+    }
+
+    /// Sends on the stream on which an ask came. Nothing happens where it is gone.
+    pub fn answer(&self, via: Via, message: &Message) {
+        self.shared.streams.send(via, self.shared.frame(wire::encode(message)));
+    }
+
+    /// Calls a peer's consensus: the voter that is meant, or nobody.
+    pub fn call(
+        &self,
+        to: &NodeName,
+        voter: VoterId,
+        body: Vec<u8>,
+        deadline: Duration,
+    ) -> BoxFuture<'static, Result<Vec<u8>, CallError>> {
+        let shared = Arc::clone(&self.shared);
+        match fresh::peer(&shared, to) {
+            Ok(peer) => Box::pin(call::call(shared, peer, voter, body, deadline)),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+
+    /// The same for large bodies (up to 64 MiB), on a connection of its own.
+    pub fn bulk(
+        &self,
+        to: &NodeName,
+        voter: VoterId,
+        body: Vec<u8>,
+        deadline: Duration,
+    ) -> BoxFuture<'static, Result<Vec<u8>, CallError>> {
+        let shared = Arc::clone(&self.shared);
+        match fresh::peer(&shared, to) {
+            Ok(peer) => Box::pin(fresh::bulk(shared, peer, voter, body, deadline)),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+
+    /// Every link of every peer, for status and metrics.
+    #[must_use]
+    pub fn links(&self) -> Vec<LinkStatus> {
+        let links = self.shared.peers.values().flat_map(|peer| &peer.links);
+        links.map(|link| link.status()).collect()
+    }
+
+    /// Ends every task and stream.
+    pub fn shutdown(&self) {
+        self.shared.ending.store(true, Ordering::Relaxed);
+        let tasks = std::mem::take(
+            &mut *self.shared.tasks.lock().expect("nothing panics while it holds the tasks"),
+        );
+        tasks.iter().for_each(AbortHandle::abort);
+        self.shared.streams.close();
+    }
+}
+
+impl admin::Forward for Peers {
+    fn forward(
+        &self,
+        to: &NodeName,
+        what: What,
+        deadline: Duration,
+    ) -> BoxFuture<'static, Result<CommandReply, CallError>> {
+        let shared = Arc::clone(&self.shared);
+        match fresh::peer(&shared, to) {
+            Ok(peer) => Box::pin(fresh::forward(shared, peer, what, deadline)),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+//! A node's report on itself.
+
+use std::collections::BTreeMap;
+
+use had_core::ids::{Epoch, GroupName, NodeName, ResourceName};
+use had_core::message::{GroupReport, Phase, Report, ResourceReport, ResourceState};
+use had_core::time::WallTime;
+use had_proto::v1;
+
+use super::WireError;
+
+pub(super) fn encode(report: &Report) -> v1::Report {
+    v1::Report {
+        applied: report.applied,
+        config_hash: report.config_hash.clone(),
+        leaving: report.leaving,
+        hears: report.hears.iter().map(|node| node.as_str().to_owned()).collect(),
+        gate: report.gate.clone(),
+        groups: report.groups.iter().map(|(name, group)| encode_group(name, group)).collect(),
+    }
+}
+
+pub(super) fn decode(report: v1::Report) -> Result<Report, WireError> {
+    let mut groups = BTreeMap::new();
+    for group in report.groups {
+        let name = GroupName::from(group.group.as_str());
+        if groups.insert(name.clone(), decode_group(group)?).is_some() {
+            return Err(WireError::Twice(name));
+        }
+    }
+    Ok(Report {
+        applied: report.applied,
+        config_hash: report.config_hash,
+        leaving: report.leaving,
+        hears: report.hears.into_iter().map(NodeName::from).collect(),
+        gate: report.gate,
+        groups,
+    })
+}
+
+fn encode_group(name: &GroupName, group: &GroupReport) -> v1::GroupReport {
+    v1::GroupReport {
+        group: name.as_str().to_owned(),
+        epoch: group.epoch.0,
+        phase: encode_phase(group.phase).into(),
+        since_ns: group.since.0,
+        not_ready: group.not_ready.clone(),
+        released: group.released.map(|epoch| epoch.0),
+        given_up: group.given_up.clone(),
+        resources: group.resources.iter().map(encode_resource).collect(),
+    }
+}
+
+fn decode_group(group: v1::GroupReport) -> Result<GroupReport, WireError> {
+    Ok(GroupReport {
+        epoch: Epoch(group.epoch),
+        phase: decode_phase(group.phase)?,
+        since: WallTime(group.since_ns),
+        not_ready: group.not_ready,
+        released: group.released.map(Epoch),
+        given_up: group.given_up,
+        resources: group.resources.into_iter().map(decode_resource).collect::<Result<_, _>>()?,
+    })
+}
+
+fn encode_phase(phase: Phase) -> v1::Phase {
+    match phase {
+        Phase::Idle => v1::Phase::Idle,
+        Phase::Starting => v1::Phase::Starting,
+        Phase::Prepared => v1::Phase::Prepared,
+        Phase::Running => v1::Phase::Running,
+        Phase::Stopping => v1::Phase::Stopping,
+    }
+}
+
+fn decode_phase(number: i32) -> Result<Phase, WireError> {
+    Ok(match v1::Phase::try_from(number) {
+        Ok(v1::Phase::Idle) => Phase::Idle,
+        Ok(v1::Phase::Starting) => Phase::Starting,
+        Ok(v1::Phase::Prepared) => Phase::Prepared,
+        Ok(v1::Phase::Running) => Phase::Running,
+        Ok(v1::Phase::Stopping) => Phase::Stopping,
+        Ok(v1::Phase::Unspecified) | Err(_) => {
+            return Err(WireError::Unknown { message: "a report", field: "phase", number });
+        }
+    })
+}
+
+fn encode_resource(resource: &ResourceReport) -> v1::ResourceReport {
+    let state = match resource.state {
+        ResourceState::Stopped => v1::ResourceState::Stopped,
+        ResourceState::Starting => v1::ResourceState::Starting,
+        ResourceState::Running => v1::ResourceState::Running,
+        ResourceState::Failed => v1::ResourceState::Failed,
+    };
+    v1::ResourceReport {
+        name: resource.name.as_str().to_owned(),
+        state: state.into(),
+        detail: resource.detail.clone(),
+    }
+}
+
+fn decode_resource(resource: v1::ResourceReport) -> Result<ResourceReport, WireError> {
+    let number = resource.state;
+    let state = match v1::ResourceState::try_from(number) {
+        Ok(v1::ResourceState::Stopped) => ResourceState::Stopped,
+        Ok(v1::ResourceState::Starting) => ResourceState::Starting,
+        Ok(v1::ResourceState::Running) => ResourceState::Running,
+        Ok(v1::ResourceState::Failed) => ResourceState::Failed,
+        Ok(v1::ResourceState::Unspecified) | Err(_) => {
+            return Err(WireError::Unknown { message: "a report", field: "resource state", number });
+        }
+    };
+    Ok(ResourceReport { name: ResourceName::from(resource.name), state, detail: resource.detail })
+}
