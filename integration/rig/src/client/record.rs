@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_lay_in_a_queue_ends_no_silence() {
-        let (mut record, start) = record(|number| (number < 20 || number > 90).then_some("h1"));
+        let (mut record, start) = record(|number| (!(20..=90).contains(&number)).then_some("h1"));
         record.answered(30, "h1", start + Duration::from_millis(95));
         let silence = record.silence_after(start).unwrap();
         assert_eq!(silence.length, Duration::from_millis(72));

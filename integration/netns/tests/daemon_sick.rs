@@ -1,0 +1,114 @@
+//! The owner's daemon is killed, frozen or asked to end; somebody meddles with its address.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use had_netns::fault::Fault;
+use had_netns::watch::{Watch, pass};
+use had_rig::Cluster;
+use had_rig::binaries::Binaries;
+use had_rig::cluster::{GROUP, vip};
+use had_rig::story::{Story, tell};
+
+/// Far above every promise, see `measure`.
+const TAKEOVER: Duration = Duration::from_secs(3);
+/// `nobody`, an ordinary user on every system.
+const NOBODY: u32 = 65534;
+
+fn main() -> Result<ExitCode> {
+    Binaries::build()?;
+    Ok(tell(&[
+        Story::new(
+            "a_killed_daemon_falls_silent_and_comes_back_as_standby",
+            killed,
+        ),
+        Story::new(
+            "a_frozen_daemon_says_nothing_as_owner_when_it_wakes",
+            frozen,
+        ),
+        Story::new("the_same_behind_the_gate_of_an_ordinary_user", frozen).as_user(NOBODY),
+        Story::new("a_daemon_that_is_asked_to_end_hands_over_first", terminated),
+        Story::new("an_address_deleted_by_hand_comes_back", deleted),
+    ]))
+}
+
+fn killed() -> Result<()> {
+    let mut cluster = Cluster::settled(Fault::DaemonKilled.spec())?;
+    let stand = Fault::DaemonKilled.prepare(&mut cluster)?;
+    let watch = Watch::on(&mut cluster, true)?;
+    let at = Fault::DaemonKilled.strike(&mut cluster, &stand)?;
+    let new = watch.successor(&cluster, &stand.owner, at, TAKEOVER)?;
+    println!(
+        "killed: to {new}, silent for {:?}",
+        watch.silence(at)?.length
+    );
+    // The address is still on the old owner's interface, behind its shut gate.
+    pass(at, TAKEOVER / 2)?;
+    watch.is_safe(at, &stand.owner)?;
+    cluster.start(&stand.owner)?;
+    ensure!(cluster.settle()? == new, "it went back by itself");
+    watch.is_safe(at, &stand.owner)
+}
+
+fn frozen() -> Result<()> {
+    let mut cluster = Cluster::settled(Fault::DaemonFrozen.spec())?;
+    let stand = Fault::DaemonFrozen.prepare(&mut cluster)?;
+    let watch = Watch::on(&mut cluster, true)?;
+    let at = Fault::DaemonFrozen.strike(&mut cluster, &stand)?;
+    let new = watch.successor(&cluster, &stand.owner, at, TAKEOVER)?;
+    println!(
+        "frozen: to {new}, silent for {:?}",
+        watch.silence(at)?.length
+    );
+    Fault::DaemonFrozen.aftermath(&mut cluster, &stand, at)?;
+    let thawed = at + had_netns::fault::FROZEN;
+    watch.is_safe(at, &stand.owner)?;
+    watch.is_silent_since(thawed, &stand.owner)?;
+    ensure!(cluster.settle()? == new, "it moved when the daemon woke");
+    Ok(())
+}
+
+fn terminated() -> Result<()> {
+    let mut cluster = Cluster::settled(Fault::Terminated.spec())?;
+    let stand = Fault::Terminated.prepare(&mut cluster)?;
+    let watch = Watch::on(&mut cluster, true)?;
+    let at = Fault::Terminated.strike(&mut cluster, &stand)?;
+    let new = watch.successor(&cluster, &stand.owner, at, TAKEOVER)?;
+    let ended = cluster.daemon(&stand.owner)?.wait(TAKEOVER)?;
+    ensure!(ended.code() == Some(0), "the daemon ended with {ended}");
+    let silence = watch.silence(at)?;
+    println!("terminated: to {new}, silent for {:?}", silence.length);
+    ensure!(
+        silence.length < Duration::from_millis(250),
+        "not handed over: {silence:?}"
+    );
+    watch.is_safe(at, &stand.owner)
+}
+
+fn deleted() -> Result<()> {
+    let mut cluster = Cluster::settled(Fault::OwnerCut.spec())?;
+    let owner = cluster.settle()?;
+    let epoch = |cluster: &mut Cluster| {
+        let status = cluster.status(&owner)?.context("a daemon answers")?;
+        Ok::<_, anyhow::Error>(status.group(GROUP).context("the group")?.epoch)
+    };
+    let before = epoch(&mut cluster)?;
+    let watch = Watch::on(&mut cluster, false)?;
+    let at = Instant::now();
+    cluster
+        .lab
+        .host(&owner)?
+        .delete_address("eth0", vip(), 24)?;
+    cluster.answers(&watch.client, &owner)?;
+    pass(at, Duration::from_millis(200))?;
+    let silence = watch.silence(at)?;
+    println!("deleted: silent for {:?}", silence.length);
+    ensure!(
+        silence.length < Duration::from_millis(250),
+        "back after {:?}",
+        silence.length
+    );
+    ensure!(epoch(&mut cluster)? == before, "the group moved for it");
+    Ok(())
+}
