@@ -1,2 +1,46 @@
-//! Being written.
-fn main() {}
+//! `had`, the high-availability daemon.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use had::cli::{Action, Cli};
+use had::{check, daemon, logging};
+
+/// Threads for connections, consensus and operators; the driver and the store have their own.
+const WORKERS: usize = 4;
+
+fn main() -> ExitCode {
+    end_with_any_panic();
+    let outcome = match Cli::parse().command {
+        Action::Check(asked) => check::check(&asked),
+        Action::Run(asked) => {
+            logging::start(asked.log_format);
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(WORKERS)
+                .enable_all()
+                .thread_name("had")
+                .build();
+            match runtime {
+                Ok(runtime) => runtime.block_on(daemon::run(&asked)).map(|()| true),
+                Err(error) => Err(daemon::Problem::Here(format!("no threads: {error}"))),
+            }
+        }
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(problem) => {
+            eprintln!("had: {problem}");
+            ExitCode::from(problem.code())
+        }
+    }
+}
+
+/// A daemon that has lost a task must not go on as if it had not. The gate shuts what it owned at the lease's end.
+fn end_with_any_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        report(info);
+        std::process::abort();
+    }));
+}

@@ -9,8 +9,8 @@ use crate::ids::{Epoch, GroupName, NodeName, ResourceName};
 use crate::message::{GroupReport, Phase, ResourceState};
 use crate::node::Node;
 use crate::spec::{ClusterSpec, GroupSpec, NodeSpec, PolicySpec, ResourceKind, Role};
-use crate::state::GroupState;
-use crate::time::{Now, WallTime};
+use crate::state::{ClusterEvent, GroupState};
+use crate::time::{Now, WallTime, utc};
 
 /// The cluster as one node knows it. Times are wall clock.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -26,6 +26,7 @@ pub struct Status {
     /// Whether this node sees what a majority sees.
     pub quorate: bool,
     /// When it last did.
+    #[serde(with = "utc")]
     pub as_of: WallTime,
     /// Of the committed configuration.
     pub config_hash: String,
@@ -37,6 +38,37 @@ pub struct Status {
     pub nodes: Vec<NodeStatus>,
     /// In the order of the file.
     pub groups: Vec<GroupStatus>,
+}
+
+/// One line of the cluster's history, as a document.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct EventLine {
+    /// Counts up by one.
+    pub number: u64,
+    /// When the leader proposed it.
+    #[serde(with = "utc")]
+    pub at: WallTime,
+    /// What it is about.
+    pub node: Option<NodeName>,
+    /// What it is about.
+    pub group: Option<GroupName>,
+    /// A word for machines.
+    pub kind: String,
+    /// One sentence for people.
+    pub text: String,
+}
+
+impl From<&ClusterEvent> for EventLine {
+    fn from(event: &ClusterEvent) -> Self {
+        Self {
+            number: event.number,
+            at: event.at,
+            node: event.node.clone(),
+            group: event.group.clone(),
+            kind: event.kind.clone(),
+            text: event.text.clone(),
+        }
+    }
 }
 
 /// One node.
@@ -88,6 +120,7 @@ pub struct GroupStatus {
     /// The number of its changes of owner.
     pub epoch: Epoch,
     /// Since when it is there.
+    #[serde(with = "utc")]
     pub since: WallTime,
     /// Where an operator pinned it.
     pub pinned: Option<NodeName>,
@@ -111,6 +144,7 @@ pub struct Degraded {
     /// For people.
     pub reason: String,
     /// Since when.
+    #[serde(with = "utc")]
     pub since: WallTime,
 }
 

@@ -83,3 +83,52 @@ pub struct Now {
     /// `CLOCK_REALTIME`.
     pub wall: WallTime,
 }
+
+/// Wall-clock times in documents: RFC 3339 in UTC, to the millisecond.
+pub mod utc {
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::WallTime;
+
+    /// As `2026-11-22T10:00:00.123Z`.
+    #[must_use]
+    pub fn text(time: WallTime) -> String {
+        let millis = i64::try_from(time.0 / 1_000_000).unwrap_or(i64::MAX);
+        let stamp = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
+        format!("{stamp:.3}")
+    }
+
+    /// For `#[serde(with)]`.
+    ///
+    /// # Errors
+    /// The serializer's.
+    pub fn serialize<S: Serializer>(time: &WallTime, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&text(*time))
+    }
+
+    /// For `#[serde(with)]`.
+    ///
+    /// # Errors
+    /// Where the text is no time since 1970.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<WallTime, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let stamp: jiff::Timestamp = text.parse().map_err(D::Error::custom)?;
+        let nanos = u64::try_from(stamp.as_nanosecond()).map_err(D::Error::custom)?;
+        Ok(WallTime(nanos))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wall_clock_times_are_written_in_utc_to_the_millisecond() {
+        assert_eq!(
+            utc::text(WallTime(1_795_341_600_123_456_789)),
+            "2026-11-22T10:00:00.123Z"
+        );
+        assert_eq!(utc::text(WallTime(0)), "1970-01-01T00:00:00.000Z");
+    }
+}

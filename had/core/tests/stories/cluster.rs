@@ -64,7 +64,10 @@ pub(crate) fn spec(failback: Failback) -> ClusterSpec {
             name: "web".into(),
             policy: PolicySpec::IdleStandby {
                 nodes: nodes
-                    .map(|(name, priority)| Candidate { name: (*name).into(), priority })
+                    .map(|(name, priority)| Candidate {
+                        name: (*name).into(),
+                        priority,
+                    })
                     .collect(),
                 failback,
             },
@@ -84,7 +87,10 @@ pub(crate) fn spec(failback: Failback) -> ClusterSpec {
 impl Cluster {
     /// All nodes up, none leading.
     pub(crate) fn new(failback: Failback) -> Self {
-        let own = Configuration { hash: "one".to_owned(), spec: spec(failback) };
+        let own = Configuration {
+            hash: "one".to_owned(),
+            spec: spec(failback),
+        };
         let mut cluster = Self {
             hosts: BTreeMap::new(),
             log: Vec::new(),
@@ -121,32 +127,64 @@ impl Cluster {
             cluster: ClusterId(0),
         };
         let node = Node::new(Identity { sender }, own.clone(), "bpf", self.now());
-        self.hosts.insert(name.clone(), Host { node, up: true, gates: BTreeMap::new() });
+        self.hosts.insert(
+            name.clone(),
+            Host {
+                node,
+                up: true,
+                gates: BTreeMap::new(),
+            },
+        );
         for (index, leader, state) in self.log.clone() {
-            self.queue.push_back((name.clone(), Event::Applied { index, leader, state }));
+            self.queue.push_back((
+                name.clone(),
+                Event::Applied {
+                    index,
+                    leader,
+                    state,
+                },
+            ));
         }
-        let ready =
-            Event::Ready { group: "web".into(), resource: "vip".into(), ready: Ok(()) };
+        let ready = Event::Ready {
+            group: "web".into(),
+            resource: "vip".into(),
+            ready: Ok(()),
+        };
         self.queue.push_back((name.clone(), ready));
-        self.queue.push_back((name.clone(), Event::Leadership(self.leadership(name))));
+        self.queue
+            .push_back((name.clone(), Event::Leadership(self.leadership(name))));
     }
 
     pub(crate) fn now(&self) -> Now {
         let ns = self.now_ns;
-        Now { boot: BootTime(ns), mono: MonoTime(ns), raw: RawTime(ns), wall: WallTime(ns) }
+        Now {
+            boot: BootTime(ns),
+            mono: MonoTime(ns),
+            raw: RawTime(ns),
+            wall: WallTime(ns),
+        }
     }
 
     fn leadership(&self, name: &NodeName) -> Leadership {
         Leadership {
             leader: self.leader,
-            leads: self.leader.is_some_and(|leader| leader.voter == voter(name)),
-            voters: self.hosts.keys().map(|name| (voter(name), name.clone())).collect(),
+            leads: self
+                .leader
+                .is_some_and(|leader| leader.voter == voter(name)),
+            voters: self
+                .hosts
+                .keys()
+                .map(|name| (voter(name), name.clone()))
+                .collect(),
         }
     }
 
     /// The consensus elects this node: its first entry is applied everywhere.
     pub(crate) fn lead(&mut self, name: &str, term: u64) {
-        let leader = LeaderId { term, voter: voter(&name.into()) };
+        let leader = LeaderId {
+            term,
+            voter: voter(&name.into()),
+        };
         self.leader = Some(leader);
         for name in self.hosts.keys().cloned().collect::<Vec<_>>() {
             let leadership = self.leadership(&name);
@@ -154,13 +192,20 @@ impl Cluster {
         }
         let mut state = self.last_state();
         state.set_voters(
-            &self.hosts.keys().map(|name| (voter(name), name.clone())).collect(),
+            &self
+                .hosts
+                .keys()
+                .map(|name| (voter(name), name.clone()))
+                .collect(),
         );
         self.commit(leader, state);
     }
 
     fn last_state(&self) -> State {
-        self.log.last().map(|(_, _, state)| (**state).clone()).unwrap_or_default()
+        self.log
+            .last()
+            .map(|(_, _, state)| (**state).clone())
+            .unwrap_or_default()
     }
 
     fn commit(&mut self, leader: LeaderId, state: State) {
@@ -170,7 +215,14 @@ impl Cluster {
         for name in self.hosts.keys() {
             if !self.cut.contains(name) {
                 let state = state.clone();
-                self.queue.push_back((name.clone(), Event::Applied { index, leader, state }));
+                self.queue.push_back((
+                    name.clone(),
+                    Event::Applied {
+                        index,
+                        leader,
+                        state,
+                    },
+                ));
             }
         }
     }
@@ -185,8 +237,20 @@ impl Cluster {
         let name = NodeName::from(name);
         self.cut.remove(&name);
         let (_, applied) = self.hosts[&name].node.state();
-        for (index, leader, state) in self.log.clone().into_iter().filter(|(index, ..)| *index > applied) {
-            self.queue.push_back((name.clone(), Event::Applied { index, leader, state }));
+        for (index, leader, state) in self
+            .log
+            .clone()
+            .into_iter()
+            .filter(|(index, ..)| *index > applied)
+        {
+            self.queue.push_back((
+                name.clone(),
+                Event::Applied {
+                    index,
+                    leader,
+                    state,
+                },
+            ));
         }
         let leadership = self.leadership(&name);
         self.queue.push_back((name, Event::Leadership(leadership)));
@@ -203,23 +267,41 @@ impl Cluster {
 
     pub(crate) fn ready(&mut self, name: &str, ready: Result<(), &str>) {
         let ready = ready.map_err(ToOwned::to_owned);
-        self.event(name, Event::Ready { group: "web".into(), resource: "vip".into(), ready });
+        self.event(
+            name,
+            Event::Ready {
+                group: "web".into(),
+                resource: "vip".into(),
+                ready,
+            },
+        );
     }
 
     /// An operator asks the leader.
     pub(crate) fn request(&mut self, what: Request) {
         self.requests += 1;
-        let id = CommandId { process: ProcessId(99), number: self.requests };
+        let id = CommandId {
+            process: ProcessId(99),
+            number: self.requests,
+        };
         let request = RequestId(self.requests);
         let leader = self.leader.unwrap().voter;
-        let name = self.hosts.keys().find(|name| voter(name) == leader).unwrap().clone();
-        self.queue.push_back((name, Event::Request { request, id, what }));
+        let name = self
+            .hosts
+            .keys()
+            .find(|name| voter(name) == leader)
+            .unwrap()
+            .clone();
+        self.queue
+            .push_back((name, Event::Request { request, id, what }));
     }
 
     /// Whose gate of `web` is open now.
     pub(crate) fn open(&self) -> Vec<&str> {
         let open = |host: &Host| {
-            host.gates.get(&GroupName::from("web")).is_some_and(|until| self.now().boot < *until)
+            host.gates
+                .get(&GroupName::from("web"))
+                .is_some_and(|until| self.now().boot < *until)
         };
         let open = self.hosts.iter().filter(|(_, host)| open(host));
         open.map(|(name, _)| name.as_str()).collect()
@@ -246,7 +328,11 @@ impl Cluster {
         let start = self.now_ns;
         while self.open() != [name] {
             let passed = Duration::from_nanos(self.now_ns - start);
-            assert!(passed < limit, "{:?} open after {passed:?}, not {name}", self.open());
+            assert!(
+                passed < limit,
+                "{:?} open after {passed:?}, not {name}",
+                self.open()
+            );
             self.run(STEP);
         }
         Duration::from_nanos(self.now_ns - start)
@@ -274,24 +360,46 @@ impl Cluster {
             Command::Gate { group, until } => {
                 self.hosts.get_mut(name).unwrap().gates.insert(group, until);
             }
-            Command::Resource { group, resource, up, .. } => {
-                let status =
-                    if up { ResourceStatus::Up("up".to_owned()) } else { ResourceStatus::Down };
+            Command::Resource {
+                group,
+                resource,
+                up,
+                ..
+            } => {
+                let status = if up {
+                    ResourceStatus::Up("up".to_owned())
+                } else {
+                    ResourceStatus::Down
+                };
                 let resource = resource.name;
-                self.queue.push_back(event(Event::Resource { group, resource, status }));
+                self.queue.push_back(event(Event::Resource {
+                    group,
+                    resource,
+                    status,
+                }));
             }
             Command::Send { to, message } => self.deliver(name, &to, message),
             Command::Answer { via, message } => {
-                let to = self.hosts.keys().nth(usize::try_from(via).unwrap()).unwrap().clone();
+                let to = self
+                    .hosts
+                    .keys()
+                    .nth(usize::try_from(via).unwrap())
+                    .unwrap()
+                    .clone();
                 self.deliver(name, &to, message);
             }
-            Command::Propose { proposal, leader, entry } => {
+            Command::Propose {
+                proposal,
+                leader,
+                entry,
+            } => {
                 if Some(leader) == self.leader && !self.cut.contains(name) {
                     let mut state = self.last_state();
                     state.apply(&entry);
                     self.commit(leader, state);
                     let outcome = Ok(self.log.len() as u64);
-                    self.queue.push_back(event(Event::Proposed { proposal, outcome }));
+                    self.queue
+                        .push_back(event(Event::Proposed { proposal, outcome }));
                 }
             }
             Command::Exit => {
@@ -316,12 +424,24 @@ impl Cluster {
             Message::Ask(ask) => {
                 let via = self.hosts.keys().position(|name| name == from).unwrap() as u64;
                 let leads = self.leader.is_some_and(|leader| leader.voter == voter(to));
-                let permit = self.leader.filter(|_| leads && !self.cut.contains(to)).map(|leader| {
-                    Permit { leader, quorum_acked: self.now().mono - Duration::from_millis(5) }
-                });
-                Event::Asked { from: sender, ask, permit, via }
+                let permit =
+                    self.leader
+                        .filter(|_| leads && !self.cut.contains(to))
+                        .map(|leader| Permit {
+                            leader,
+                            quorum_acked: self.now().mono - Duration::from_millis(5),
+                        });
+                Event::Asked {
+                    from: sender,
+                    ask,
+                    permit,
+                    via,
+                }
             }
-            message => Event::Heard { from: sender, message },
+            message => Event::Heard {
+                from: sender,
+                message,
+            },
         };
         self.queue.push_back((to.clone(), event));
     }

@@ -1,5 +1,9 @@
 //! Stories of the core, told on nodes in memory.
-#![allow(clippy::cast_possible_truncation, clippy::unwrap_used, reason = "tests")]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 
 mod cluster;
 
@@ -71,11 +75,18 @@ fn a_node_that_returns_gets_its_group_back_after_two_leases_where_failback_is_au
 #[test]
 fn an_operator_moves_the_group_without_overlap_and_without_a_pause() {
     let mut cluster = Cluster::running(Failback::Manual);
-    cluster.request(Request::Failover { group: "web".into(), to: Some("h3".into()) });
+    cluster.request(Request::Failover {
+        group: "web".into(),
+        to: Some("h3".into()),
+    });
     let took = cluster.run_until_open("h3", ms(10));
     assert!(took <= ms(5), "{took:?}");
     cluster.run(ms(100));
-    assert!(matches!(&cluster.replies[..], [Reply::Done { .. }]), "{:?}", cluster.replies);
+    assert!(
+        matches!(&cluster.replies[..], [Reply::Done { .. }]),
+        "{:?}",
+        cluster.replies
+    );
     assert_eq!(cluster.overlaps, 0);
 }
 
@@ -83,7 +94,10 @@ fn an_operator_moves_the_group_without_overlap_and_without_a_pause() {
 fn a_former_owner_goes_on_until_the_new_one_is_prepared() {
     let mut cluster = Cluster::running(Failback::Manual);
     cluster.kill("h2");
-    cluster.request(Request::Failover { group: "web".into(), to: Some("h2".into()) });
+    cluster.request(Request::Failover {
+        group: "web".into(),
+        to: Some("h2".into()),
+    });
     cluster.run(ms(100));
     assert_eq!(cluster.open(), ["h1"], "h2 died before it could prepare");
     cluster.run(ms(1_000));
@@ -130,7 +144,11 @@ fn without_a_quorum_the_owner_is_silent_within_the_lease_and_says_why() {
     assert!(!status.quorate);
     assert_eq!(status.groups[0].state, GroupCondition::Unknown);
     assert_eq!(status.groups[0].owner, None);
-    assert!(status.notices[0].contains("h2, h3 cannot be heard"), "{:?}", status.notices);
+    assert!(
+        status.notices[0].contains("h2, h3 cannot be heard"),
+        "{:?}",
+        status.notices
+    );
 }
 
 #[test]
@@ -148,10 +166,17 @@ fn a_new_leader_takes_nothing_before_a_lease_has_passed() {
 #[test]
 fn a_drained_node_is_emptied_and_takes_nothing_over() {
     let mut cluster = Cluster::running(Failback::Manual);
-    cluster.request(Request::Drain { node: "h1".into(), drained: true });
+    cluster.request(Request::Drain {
+        node: "h1".into(),
+        drained: true,
+    });
     cluster.run_until_open("h2", ms(20));
     cluster.run(ms(100));
-    assert!(matches!(&cluster.replies[..], [Reply::Done { .. }]), "{:?}", cluster.replies);
+    assert!(
+        matches!(&cluster.replies[..], [Reply::Done { .. }]),
+        "{:?}",
+        cluster.replies
+    );
     cluster.cut("h2");
     cluster.run_until_open("h3", ms(700));
     assert_eq!(cluster.overlaps, 0);
@@ -170,9 +195,15 @@ fn a_daemon_that_is_asked_to_end_hands_over_first() {
 #[test]
 fn the_last_daemon_takes_its_groups_down_and_ends() {
     let mut cluster = Cluster::running(Failback::Manual);
-    cluster.request(Request::Drain { node: "h2".into(), drained: true });
+    cluster.request(Request::Drain {
+        node: "h2".into(),
+        drained: true,
+    });
     cluster.run(ms(50));
-    cluster.request(Request::Drain { node: "h3".into(), drained: true });
+    cluster.request(Request::Drain {
+        node: "h3".into(),
+        drained: true,
+    });
     cluster.run(ms(50));
     cluster.event("h1", Event::Shutdown);
     cluster.run(ms(200));

@@ -1,0 +1,66 @@
+//! The command line of the daemon.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Keeps an address and what stands behind it alive on Linux.
+#[derive(Parser, Debug)]
+#[command(name = "had", version, about, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Action,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub enum Action {
+    /// Run in the foreground. SIGTERM hands over what this node owns and ends; a second one ends at once.
+    Run(Run),
+    /// Read the cluster file and print everything that is wrong in it.
+    Check(Check),
+}
+
+/// `had run`.
+#[derive(clap::Args, Debug)]
+pub struct Run {
+    /// The cluster file, the same on every node.
+    #[arg(long, env = "HAD_CONFIG", default_value = "/etc/had/cluster.toml")]
+    pub config: PathBuf,
+    /// The name of this node in the file [default: the host name]
+    #[arg(long, env = "HAD_NODE")]
+    pub node: Option<String>,
+    /// Where decisions are kept; not shared with any other node.
+    #[arg(long, env = "HAD_DATA_DIR", default_value = "/var/lib/had")]
+    pub data_dir: PathBuf,
+    /// Where hactl reaches this daemon.
+    #[arg(long, env = "HAD_SOCKET", default_value = "/run/had/had.sock")]
+    pub socket: PathBuf,
+    /// How log lines are written to standard error; HAD_LOG filters them (as in `HAD_LOG=debug`).
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}
+
+/// `had check`.
+#[derive(clap::Args, Debug)]
+pub struct Check {
+    /// The cluster file.
+    #[arg(long, env = "HAD_CONFIG", default_value = "/etc/had/cluster.toml")]
+    pub config: PathBuf,
+    /// Also try what this host needs: the gate, certificates, the node's addresses.
+    #[arg(long)]
+    pub host: bool,
+    /// The name of this node in the file [default: the host name]
+    #[arg(long, env = "HAD_NODE")]
+    pub node: Option<String>,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON document a line.
+    Json,
+}

@@ -1,0 +1,343 @@
+//! `had run`: everything put together, in the order in which it can fail without leaving anything half-done.
+//!
+//! ```text
+//!  file ─▶ certificates ─▶ store (lock) ─▶ gate (shut) ─▶ addresses (strays gone) ─▶ peers ─▶ driver ─▶ consensus ─▶ socket
+//! ```
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock, RwLock};
+use std::time::Duration;
+
+use had_config::{GatePreference, LoadError, Loaded};
+use had_consensus::{Consensus, Plants, Replica, Store, System};
+use had_core::ids::{ClusterId, NodeName, ProcessId, VoterId};
+use had_core::message::Sender;
+use had_core::node::Node;
+use had_core::ports::{Event, Identity};
+use had_core::spec::ClusterSpec;
+use had_core::state::State;
+use had_gate::Preference;
+use had_net::Net;
+use tokio::runtime::Handle;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{oneshot, watch};
+
+use crate::cli::Run;
+use crate::driver::{CLUSTER_KEY, Driver, Ended, Gates, Inbox, Input, Outlets, Replies};
+use crate::inbound::Doorman;
+use crate::operator::LocalOperator;
+use crate::peers::{self, Peers};
+use crate::transport::PeerTransport;
+use crate::{admin, check, clock, http, tls, vips};
+
+/// The store's count of starts.
+const STARTS_KEY: &str = "starts";
+/// How long the net task may wait for the gate to cover an interface. The driver answers in microseconds; a driver that
+/// does not is stuck, and opens nothing.
+const COVER_PATIENCE: Duration = Duration::from_millis(100);
+
+/// Why the daemon does not run, with the exit code of SURFACE.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// The file is refused: a supervisor should not try again.
+    #[error("{0}")]
+    Configuration(String),
+    /// It cannot run here now.
+    #[error("{0}")]
+    Here(String),
+}
+
+impl Problem {
+    /// The process' exit code.
+    #[must_use]
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Configuration(_) => 78,
+            Self::Here(_) => 1,
+        }
+    }
+}
+
+fn here(error: &dyn std::error::Error) -> Problem {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    Problem::Here(text)
+}
+
+/// Reads the cluster file.
+///
+/// # Errors
+/// [`Problem::Configuration`], with everything that is wrong.
+pub fn load(path: &Path) -> Result<Loaded, Problem> {
+    had_config::load(path).map_err(|error| {
+        let text = match &error {
+            LoadError::Read { path, source } => format!("cannot read {}: {source}", path.display()),
+            LoadError::Refused(errors) => errors.to_string(),
+        };
+        Problem::Configuration(text)
+    })
+}
+
+/// This node's name: as given, or the host's.
+///
+/// # Errors
+/// Where the file does not name it.
+pub fn node_name(given: Option<String>, spec: &ClusterSpec) -> Result<NodeName, Problem> {
+    let host = || nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    let name = given.or_else(host).unwrap_or_default();
+    let node = NodeName::from(name.as_str());
+    if spec.node(&node).is_some() {
+        return Ok(node);
+    }
+    let known: Vec<_> = spec.nodes.iter().map(|node| node.name.as_str()).collect();
+    let known = known.join(", ");
+    Err(Problem::Configuration(format!(
+        "the cluster file does not name the node {name:?}; it names {known}. \
+         Say which one this is with --node or HAD_NODE"
+    )))
+}
+
+/// The gate's own word for the file's.
+#[must_use]
+pub fn preference(gate: GatePreference) -> Preference {
+    match gate {
+        GatePreference::Auto => Preference::Auto,
+        GatePreference::Bpf => Preference::Bpf,
+        GatePreference::Nft => Preference::Nft,
+        GatePreference::None => Preference::None,
+    }
+}
+
+/// Runs until asked to end.
+///
+/// # Errors
+/// What keeps it from running, or ended it.
+pub async fn run(asked: &Run) -> Result<(), Problem> {
+    let loaded = load(&asked.config)?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{}:{}: {}", asked.config.display(), warning.line, warning.message);
+    }
+    let spec = &loaded.configuration.spec;
+    let node = node_name(asked.node.clone(), spec)?;
+    let identity = loaded.local.tls.as_ref().map(|files| tls::Identity::load(&check::files(files), &node));
+    let identity = identity.transpose().map_err(|error| here(&error))?.map(Arc::new);
+    let store = open_store(&asked.data_dir)?;
+    let sender = sender(&store, &node)?;
+    let gates = Gates::open(preference(loaded.local.gate), format!("{}-{node}", spec.name), spec);
+    let gates = gates.map_err(|error| here(&error))?;
+    lock_memory();
+    let parts = Parts { loaded, node, identity, store, sender, gates };
+    Daemon::start(asked, parts).await?.until_the_end().await
+}
+
+fn open_store(directory: &Path) -> Result<Store, Problem> {
+    std::fs::create_dir_all(directory).map_err(|error| {
+        Problem::Here(format!("cannot create the data directory {}: {error}", directory.display()))
+    })?;
+    let voter = random()?.max(1);
+    Store::open(directory, VoterId(voter)).map_err(|error| here(&error))
+}
+
+fn random() -> Result<u64, Problem> {
+    getrandom::u64().map_err(|error| Problem::Here(format!("no randomness: {error}")))
+}
+
+/// Who this process is: a later life of one data directory has the greater process id.
+fn sender(store: &Store, node: &NodeName) -> Result<Sender, Problem> {
+    let starts = store.number(STARTS_KEY).unwrap_or(0) + 1;
+    store.set_number(STARTS_KEY, starts).map_err(|error| here(&error))?;
+    let chance = random()? & u64::from(u32::MAX);
+    let cluster = match store.number(CLUSTER_KEY) {
+        Some(cluster) => ClusterId(cluster),
+        None if store.is_blank() => ClusterId(0),
+        None => ClusterId::UNKNOWN,
+    };
+    let process = ProcessId(starts << 32 | chance);
+    Ok(Sender { node: node.clone(), voter: store.voter(), process, cluster })
+}
+
+/// A page that has to be fetched from a busy disk would hold up a renewal. Best effort: without the right to it, had runs.
+fn lock_memory() {
+    // SAFETY: mlockall takes flags only.
+    let outcome = unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT) };
+    if outcome != 0 {
+        tracing::debug!("memory is not locked: {}", std::io::Error::last_os_error());
+    }
+}
+
+struct Parts {
+    loaded: Loaded,
+    node: NodeName,
+    identity: Option<Arc<tls::Identity>>,
+    store: Store,
+    sender: Sender,
+    gates: Gates,
+}
+
+/// A running daemon.
+struct Daemon {
+    inbox: Inbox,
+    net: Net,
+    peers: Peers,
+    consensus: Consensus<System>,
+    socket: admin::Socket,
+    driver: oneshot::Receiver<(Ended, Gates)>,
+}
+
+impl Daemon {
+    async fn start(asked: &Run, parts: Parts) -> Result<Self, Problem> {
+        let Parts { loaded, node, identity, store, sender, gates } = parts;
+        let spec = loaded.configuration.spec.clone();
+        let (inbox, inputs) = Inbox::new();
+        let net = start_net(&spec, &node, &inbox).await?;
+        let consensus = Arc::new(OnceLock::new());
+        let peers_place = Arc::new(OnceLock::new());
+        let replies = Replies::default();
+        let (applied, watch_applied) = watch::channel(Arc::new(State::default()));
+        let (last_event, watch_last_event) = watch::channel(0);
+        let rung = gates.rung().to_string();
+        let core = Node::new(
+            Identity { sender: sender.clone() },
+            loaded.configuration.clone(),
+            &rung,
+            clock::now(),
+        );
+        let current = Arc::new(RwLock::new(sender));
+        let outlets = Outlets {
+            inbox: inbox.clone(),
+            runtime: Handle::current(),
+            net: net.clone(),
+            peers: Arc::clone(&peers_place),
+            consensus: Arc::clone(&consensus),
+            store: store.clone(),
+            sender: Arc::clone(&current),
+            replies: replies.clone(),
+            node: node.clone(),
+        };
+        let driver = Driver::new(core, gates, outlets, inputs, applied, last_event);
+        let driver = driver.spawn().map_err(|error| here(&error))?;
+        let doorman = Doorman {
+            inbox: inbox.clone(),
+            runtime: Handle::current(),
+            consensus: Arc::clone(&consensus),
+            sender: current,
+        };
+        let operator = Arc::new(LocalOperator {
+            inbox: inbox.clone(),
+            replies,
+            applied: watch_applied,
+            last_event: watch_last_event,
+            node: node.clone(),
+        });
+        let settings = peers::Settings {
+            node: node.clone(),
+            cluster_name: spec.name.clone(),
+            nodes: spec.nodes.clone(),
+            tls: identity,
+            timing: spec.timing,
+        };
+        let peers = Peers::start(settings, Arc::new(doorman), Some(operator.clone())).await;
+        let peers = peers.map_err(|error| here(&error))?;
+        // Both places are filled here and nowhere else.
+        let _ = peers_place.set(peers.clone());
+        let running = start_consensus(&spec, store, &peers, &inbox).await?;
+        let _ = consensus.set(running.clone());
+        follow_leadership(&running, &inbox);
+        let forward = Arc::new(peers.clone());
+        let socket = admin::serve_socket(&asked.socket, operator.clone(), forward).await;
+        let socket = socket.map_err(|error| here(&error))?;
+        if let Some(address) = loaded.local.http {
+            http::serve(address, operator, peers.clone()).await.map_err(|error| here(&error))?;
+        }
+        tracing::info!("{node} runs in cluster {} (gate: {rung})", spec.name);
+        Ok(Self { inbox, net, peers, consensus: running, socket, driver })
+    }
+
+    /// Waits for signals and for the driver, then takes everything down in order.
+    async fn until_the_end(mut self) -> Result<(), Problem> {
+        let mut terminate = signal(SignalKind::terminate()).map_err(|error| here(&error))?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| here(&error))?;
+        let mut asked = false;
+        let (ended, gates) = loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+                failure = self.consensus.failed() => {
+                    tracing::error!("{failure}");
+                    self.inbox.send(Input::Abort);
+                    let ended = (&mut self.driver).await;
+                    drop(ended);
+                    return Err(Problem::Here(failure.to_string()));
+                }
+                ended = &mut self.driver => {
+                    break ended.map_err(|_| Problem::Here("the driver's thread died".to_owned()))?;
+                }
+            }
+            let next = if asked { Input::Abort } else { Input::Event(Event::Shutdown) };
+            self.inbox.send(next);
+            asked = true;
+        };
+        drop(self.socket);
+        // The addresses first: nothing of ours may be there when the gate goes.
+        self.net.shutdown().await;
+        self.peers.shutdown();
+        self.consensus.shutdown().await;
+        match ended {
+            Ended::AsAsked => {
+                gates.remove().map_err(|error| here(&error))?;
+                tracing::info!("ended as asked");
+                Ok(())
+            }
+            Ended::Aborted => Ok(()),
+            Ended::GateFailed(why) => Err(Problem::Here(why)),
+        }
+    }
+}
+
+async fn start_net(spec: &ClusterSpec, node: &NodeName, inbox: &Inbox) -> Result<Net, Problem> {
+    let settings = had_net::Settings {
+        cluster: spec.name.clone(),
+        node: node.clone(),
+        vips: vips::of(spec, node),
+    };
+    let (events, links) = (inbox.clone(), inbox.clone());
+    let cover = move || {
+        let (done, waiting) = std::sync::mpsc::channel();
+        links.send(Input::Cover(done));
+        if waiting.recv_timeout(COVER_PATIENCE).is_err() {
+            tracing::warn!("the gate has not covered a new interface yet");
+        }
+    };
+    Net::start(settings, move |event| events.event(event), cover).await.map_err(|error| here(&error))
+}
+
+async fn start_consensus(
+    spec: &ClusterSpec,
+    store: Store,
+    peers: &Peers,
+    inbox: &Inbox,
+) -> Result<Consensus<System>, Problem> {
+    let settings = had_consensus::Settings {
+        timing: spec.timing,
+        cluster_name: spec.name.clone(),
+        plants: Plants::default(),
+    };
+    let deliver = inbox.clone();
+    let machine = Replica::new(move |event| deliver.event(event));
+    let voter = store.voter();
+    let transport = Arc::new(PeerTransport(peers.clone()));
+    Consensus::start(settings, voter, store, transport, machine).await.map_err(|error| here(&error))
+}
+
+fn follow_leadership(consensus: &Consensus<System>, inbox: &Inbox) {
+    let (mut watch, inbox) = (consensus.leadership(), inbox.clone());
+    tokio::spawn(async move {
+        while let Some(leadership) = watch.changed().await {
+            inbox.event(Event::Leadership(leadership));
+        }
+    });
+}

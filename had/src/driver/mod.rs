@@ -1,0 +1,197 @@
+//! One thread owns the core and the gate: it takes events in, and executes commands in their order.
+//!
+//! ```text
+//!  peers, consensus, net, operators, signals ──▶ Inbox ──▶ thread: Node::handle ──▶ gate (in place)
+//!                                                             │
+//!                     Outlets: net, peers, consensus ◀────────┘ everything else
+//! ```
+//!
+//! The thread never waits for anybody but its own inbox. The inbox has no bound: its sources are bounded (a few messages a
+//! peer and renewal, one event a change), and the thread takes microseconds for each.
+
+mod execute;
+mod gates;
+mod outlets;
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+use had_core::node::Node;
+use had_core::ports::Event;
+use had_core::state::State;
+use had_core::time::Now;
+use tokio::sync::{oneshot, watch};
+
+pub use gates::Gates;
+pub use outlets::{CLUSTER_KEY, Outlets, Replies};
+
+use crate::clock;
+
+/// The gate is compared with the interfaces at every link event and this often.
+const COVER_EVERY: Duration = Duration::from_secs(3);
+
+/// What reaches the thread.
+pub enum Input {
+    /// Something happened.
+    Event(Event),
+    /// Somebody wants to know something of the node.
+    Query(Box<dyn FnOnce(&Node, Now) + Send>),
+    /// Interfaces changed: cover them, then say so.
+    Cover(Sender<()>),
+    /// End at once, every gate shut.
+    Abort,
+}
+
+/// Where everything goes that the thread must know. Cheap to clone.
+#[derive(Clone)]
+pub struct Inbox(Sender<Input>);
+
+impl Inbox {
+    /// An inbox and its other end, for [`Driver::new`].
+    #[must_use]
+    pub fn new() -> (Self, Receiver<Input>) {
+        let (inbox, inputs) = channel();
+        (Self(inbox), inputs)
+    }
+
+    /// Hands an event over. After the thread's end it goes nowhere.
+    pub fn event(&self, event: Event) {
+        self.send(Input::Event(event));
+    }
+
+    /// Hands anything over.
+    pub fn send(&self, input: Input) {
+        // The thread's end is the end of the process: what comes later has nobody to concern.
+        let _ = self.0.send(input);
+    }
+}
+
+/// How the thread ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Everything is handed over or down.
+    AsAsked,
+    /// It was aborted, every gate shut.
+    Aborted,
+    /// The gate does not obey any more: what it guarded falls silent at the lease's end.
+    GateFailed(String),
+}
+
+/// The thread's own things.
+pub struct Driver {
+    node: Node,
+    gates: Gates,
+    outlets: Outlets,
+    inputs: Receiver<Input>,
+    applied: watch::Sender<Arc<State>>,
+    last_event: watch::Sender<u64>,
+    cover_next: Now,
+}
+
+impl Driver {
+    /// Not running yet: see [`Driver::spawn`]. `applied` gets every new state, `last_event` the number of its last event.
+    #[must_use]
+    pub fn new(
+        node: Node,
+        gates: Gates,
+        outlets: Outlets,
+        inputs: Receiver<Input>,
+        applied: watch::Sender<Arc<State>>,
+        last_event: watch::Sender<u64>,
+    ) -> Self {
+        Self { node, gates, outlets, inputs, applied, last_event, cover_next: clock::now() }
+    }
+
+    /// Runs on a thread of its own until the node has ended; the gate comes back with the outcome, to be removed once the
+    /// addresses are gone.
+    ///
+    /// # Errors
+    /// Where the operating system refuses a thread.
+    pub fn spawn(mut self) -> std::io::Result<oneshot::Receiver<(Ended, Gates)>> {
+        let (done, ended) = oneshot::channel();
+        std::thread::Builder::new().name("had-driver".into()).spawn(move || {
+            let ended = self.run();
+            // The other end is held by the daemon until the process ends.
+            let _ = done.send((ended, self.gates));
+        })?;
+        Ok(ended)
+    }
+
+    fn run(&mut self) -> Ended {
+        loop {
+            let wait = self.node.next_deadline(clock::now()).since(clock::now().mono);
+            let input = match self.inputs.recv_timeout(wait) {
+                Ok(input) => input,
+                Err(RecvTimeoutError::Timeout) => Input::Event(Event::Tick),
+                Err(RecvTimeoutError::Disconnected) => return self.abort(),
+            };
+            match self.take(input) {
+                Ok(None) => {}
+                Ok(Some(ended)) => return ended,
+                Err(problem) => {
+                    self.gates.shut_all();
+                    return Ended::GateFailed(problem);
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, input: Input) -> Result<Option<Ended>, String> {
+        match input {
+            Input::Event(event) => self.handle(event),
+            Input::Query(query) => {
+                query(&self.node, clock::now());
+                Ok(None)
+            }
+            Input::Cover(done) => {
+                self.gates.cover()?;
+                // Who asked may have given up waiting.
+                let _ = done.send(());
+                Ok(None)
+            }
+            Input::Abort => Ok(Some(self.abort())),
+        }
+    }
+
+    fn abort(&mut self) -> Ended {
+        self.gates.shut_all();
+        Ended::Aborted
+    }
+
+    fn handle(&mut self, event: Event) -> Result<Option<Ended>, String> {
+        if let Event::Applied { state, .. } = &event {
+            self.adopt(state)?;
+        }
+        let now = clock::now();
+        let commands = self.node.handle(now, event);
+        self.outlets.set_sender(self.node.sender());
+        if now.mono >= self.cover_next.mono {
+            self.cover_next = Now { mono: now.mono + COVER_EVERY, ..now };
+            self.gates.cover()?;
+        }
+        for command in commands {
+            if let Some(ended) = self.execute(command)? {
+                return Ok(Some(ended));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A new configuration reaches the gate and the addresses before the core acts on it.
+    fn adopt(&mut self, state: &Arc<State>) -> Result<(), String> {
+        let known = self.applied.borrow().config.clone();
+        if state.config != known
+            && let Some(spec) = state.spec()
+        {
+            self.gates.adopt(spec)?;
+            self.outlets.adopt(spec);
+        }
+        self.outlets.remember_cluster(state.cluster);
+        self.applied.send_replace(Arc::clone(state));
+        self.last_event.send_if_modified(|last| {
+            std::mem::replace(last, state.last_event) != state.last_event
+        });
+        Ok(())
+    }
+}

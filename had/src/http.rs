@@ -1,0 +1,156 @@
+//! `/metrics`, `/healthz` and `/readyz`: read-only, for Prometheus and load balancers.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use had_core::status::{GroupCondition, NodeCondition, Status};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use metrics::{counter, gauge};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use crate::operator::LocalOperator;
+use crate::peers::Peers;
+
+/// Connections at a time: scrapers are few, and a flood of callers must not starve the daemon.
+const CONNECTIONS: usize = 16;
+/// A caller that has not sent its request by then is dropped.
+const HEADER_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Why nothing can be served.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot serve metrics on {address} (`http` in the file): {source}")]
+pub struct HttpError {
+    address: SocketAddr,
+    source: std::io::Error,
+}
+
+struct Site {
+    operator: Arc<LocalOperator>,
+    peers: Peers,
+    recorder: PrometheusRecorder,
+    handle: PrometheusHandle,
+}
+
+/// Serves until the runtime ends.
+///
+/// # Errors
+/// Where the address cannot be listened on.
+pub async fn serve(
+    address: SocketAddr,
+    operator: Arc<LocalOperator>,
+    peers: Peers,
+) -> Result<(), HttpError> {
+    let bound = TcpListener::bind(address).await;
+    let listener = bound.map_err(|source| HttpError { address, source })?;
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    let site = Arc::new(Site { operator, peers, recorder, handle });
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    tokio::spawn(async move {
+        loop {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            let Ok((stream, _)) = listener.accept().await else {
+                // Out of descriptors, or a caller that left: neither is helped by trying at once.
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                continue;
+            };
+            let site = Arc::clone(&site);
+            tokio::spawn(async move {
+                let answer = service_fn(move |request| answer(Arc::clone(&site), request));
+                let mut server = http1::Builder::new();
+                server.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).keep_alive(false);
+                // A caller that breaks off concerns nobody.
+                let _ = server.serve_connection(TokioIo::new(stream), answer).await;
+                drop(place);
+            });
+        }
+    });
+    Ok(())
+}
+
+async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Result<Response<String>, Infallible> {
+    let status = site.operator.look().await;
+    let (code, body) = match (request.uri().path(), status) {
+        (_, Err(why)) => (StatusCode::SERVICE_UNAVAILABLE, why + "\n"),
+        ("/metrics", Ok(status)) => (StatusCode::OK, site.metrics(&status)),
+        ("/healthz", Ok(_)) => (StatusCode::OK, "ok\n".to_owned()),
+        ("/readyz", Ok(status)) if status.quorate => (StatusCode::OK, "ok\n".to_owned()),
+        ("/readyz", Ok(status)) => (StatusCode::SERVICE_UNAVAILABLE, status.notices.join("\n") + "\n"),
+        _ => (StatusCode::NOT_FOUND, "/metrics, /healthz or /readyz\n".to_owned()),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = code;
+    Ok(response)
+}
+
+impl Site {
+    fn metrics(&self, status: &Status) -> String {
+        metrics::with_local_recorder(&self.recorder, || {
+            tell_nodes(status);
+            tell_groups(status);
+            for link in self.peers.links() {
+                if let Some(round_trip) = link.round_trip {
+                    let (peer, link) = (link.peer.to_string(), link.link.to_string());
+                    gauge!("ha_link_rtt_seconds", "peer" => peer, "link" => link)
+                        .set(round_trip.as_secs_f64());
+                }
+            }
+            let applied = Arc::clone(&self.operator.applied.borrow());
+            counter!("ha_events_total").absolute(applied.last_event);
+        });
+        self.handle.render()
+    }
+}
+
+fn truth(is: bool) -> f64 {
+    if is { 1.0 } else { 0.0 }
+}
+
+fn tell_nodes(status: &Status) {
+    gauge!("ha_quorate").set(truth(status.quorate));
+    gauge!("ha_config_info", "hash" => status.config_hash.clone()).set(1.0);
+    for node in &status.nodes {
+        let name = node.name.to_string();
+        let up = matches!(node.state, NodeCondition::Online | NodeCondition::Drained);
+        gauge!("ha_node_up", "node" => name.clone()).set(truth(up));
+        gauge!("ha_leader", "node" => name).set(truth(status.leader.as_ref() == Some(&node.name)));
+    }
+}
+
+fn tell_groups(status: &Status) {
+    let conditions = [
+        ("running", GroupCondition::Running),
+        ("starting", GroupCondition::Starting),
+        ("stopping", GroupCondition::Stopping),
+        ("stopped", GroupCondition::Stopped),
+        ("failed", GroupCondition::Failed),
+        ("unknown", GroupCondition::Unknown),
+    ];
+    for group in &status.groups {
+        let name = group.name.to_string();
+        for (word, condition) in conditions {
+            gauge!("ha_group_state", "group" => name.clone(), "state" => word)
+                .set(truth(group.state == condition));
+        }
+        for node in &status.nodes {
+            gauge!("ha_group_owner", "group" => name.clone(), "node" => node.name.to_string())
+                .set(truth(group.owner.as_ref() == Some(&node.name)));
+            gauge!("ha_standby_ready", "group" => name.clone(), "node" => node.name.to_string())
+                .set(truth(group.next.contains(&node.name)));
+        }
+        #[allow(clippy::cast_precision_loss, reason = "an epoch above 2^53 is out of reach")]
+        gauge!("ha_group_epoch", "group" => name.clone()).set(group.epoch.0 as f64);
+        for resource in &group.resources {
+            let up = resource.state == had_core::message::ResourceState::Running;
+            gauge!("ha_resource_up", "group" => name.clone(), "resource" => resource.name.to_string())
+                .set(truth(up));
+        }
+    }
+}

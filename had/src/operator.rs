@@ -1,0 +1,103 @@
+//! This node, as operators see it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use had_core::ids::{CommandId, GroupName, NodeName};
+use had_core::ports::{Event, Reply, Request};
+use had_core::state::State;
+use had_core::status::{EventLine, Status};
+use tokio::sync::{oneshot, watch};
+use tokio::time::timeout;
+
+use crate::admin::{EventDocument, Operator};
+use crate::driver::{Inbox, Input, Replies};
+
+/// The core answers an operator within ten seconds; this is for a core that does not answer at all.
+const PATIENCE: Duration = Duration::from_secs(12);
+
+/// Answers from the driver and the applied state.
+#[derive(Clone)]
+pub struct LocalOperator {
+    /// The driver's.
+    pub inbox: Inbox,
+    /// Answers to commands.
+    pub replies: Replies,
+    /// The applied state.
+    pub applied: watch::Receiver<Arc<State>>,
+    /// The number of the last event.
+    pub last_event: watch::Receiver<u64>,
+    /// This node.
+    pub node: NodeName,
+}
+
+impl LocalOperator {
+    /// The cluster as this node knows it, or why the driver does not say.
+    pub async fn look(&self) -> Result<Status, String> {
+        let (answer, waiting) = oneshot::channel();
+        self.inbox.send(Input::Query(Box::new(move |node, now| {
+            // Whoever asked may have gone.
+            let _ = answer.send(node.status(now));
+        })));
+        let none = || "the daemon does not answer: it is ending, or stuck".to_owned();
+        timeout(PATIENCE, waiting).await.map_err(|_| none())?.map_err(|_| none())
+    }
+
+    async fn ask(
+        inbox: Inbox,
+        replies: Replies,
+        id: CommandId,
+        what: Request,
+    ) -> Reply {
+        let (request, waiting) = replies.expect();
+        inbox.event(Event::Request { request, id, what });
+        match timeout(PATIENCE, waiting).await {
+            Ok(Ok(reply)) => reply,
+            _ => Reply::Refused("the daemon does not answer: it is ending, or stuck".to_owned()),
+        }
+    }
+}
+
+impl Operator for LocalOperator {
+    fn node(&self) -> NodeName {
+        self.node.clone()
+    }
+
+    fn status(&self, group: Option<GroupName>) -> BoxFuture<'static, Result<String, String>> {
+        let this = self.clone();
+        Box::pin(async move {
+            let mut status = this.look().await?;
+            if let Some(group) = group {
+                let known: Vec<_> = status.groups.iter().map(|one| one.name.to_string()).collect();
+                status.groups.retain(|one| one.name == group);
+                if status.groups.is_empty() {
+                    return Err(format!("there is no group {group}; the groups are: {}", known.join(", ")));
+                }
+            }
+            serde_json::to_string(&status).map_err(|error| error.to_string())
+        })
+    }
+
+    fn last_event(&self) -> watch::Receiver<u64> {
+        self.last_event.clone()
+    }
+
+    fn events(&self, after: u64) -> Vec<EventDocument> {
+        let state = Arc::clone(&self.applied.borrow());
+        let document = |event: &had_core::state::ClusterEvent| EventDocument {
+            number: event.number,
+            at: event.at,
+            json: serde_json::to_string(&EventLine::from(event)).expect("a line of text and numbers"),
+        };
+        state.events.iter().filter(|event| event.number > after).map(document).collect()
+    }
+
+    fn request(&self, id: CommandId, what: Request) -> BoxFuture<'static, Reply> {
+        Box::pin(Self::ask(self.inbox.clone(), self.replies.clone(), id, what))
+    }
+
+    fn init(&self, id: CommandId, nodes: Vec<NodeName>) -> BoxFuture<'static, Reply> {
+        self.request(id, Request::Init { nodes })
+    }
+}
