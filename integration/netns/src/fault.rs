@@ -39,6 +39,17 @@ pub struct Stand {
     pub leader: String,
 }
 
+impl Stand {
+    /// A node that neither owns nor leads.
+    #[must_use]
+    pub fn untouched(&self, cluster: &Cluster) -> Option<String> {
+        cluster
+            .names()
+            .into_iter()
+            .find(|name| *name != self.owner && *name != self.leader)
+    }
+}
+
 /// What is promised of a fault, milliseconds; nothing where only safety is.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Promise {

@@ -26,6 +26,8 @@ const BEFORE: Duration = Duration::from_millis(100);
 pub struct Outcome {
     /// The silence that the client saw, milliseconds.
     pub silence_ms: f64,
+    /// The longest that a host without any fault was not heard at the same time, milliseconds: the machine's own share.
+    pub noise_ms: f64,
     /// Who answered before.
     pub from: String,
     /// Who answered afterwards.
@@ -71,14 +73,17 @@ const MARK: &str = "OUTCOME ";
 fn measure(fault: Fault) -> Result<Outcome> {
     let mut cluster = Cluster::settled(fault.spec())?;
     let stand = fault.prepare(&mut cluster)?;
-    let watch = Watch::on(&mut cluster, false)?;
+    let mut watch = Watch::on(&mut cluster, false)?;
+    if let Some(untouched) = stand.untouched(&cluster) {
+        watch.compare_with(&mut cluster, &untouched)?;
+    }
     let clock = SystemTime::now();
     let at = fault.strike(&mut cluster, &stand)?;
     if fault.moves() {
         watch.successor(&cluster, &stand.owner, at, TAKEOVER)?;
     }
     pass(Instant::now(), AFTER)?;
-    let silence = watch.silence(at)?;
+    let (silence, noise) = (watch.silence(at)?, watch.noise(at));
     fault.aftermath(&mut cluster, &stand, at)?;
     let unsafe_because = watch
         .is_safe(at, &stand.owner)
@@ -86,6 +91,7 @@ fn measure(fault: Fault) -> Result<Outcome> {
         .map(|error| format!("{error:#}"));
     Ok(Outcome {
         silence_ms: silence.length.as_secs_f64() * 1e3,
+        noise_ms: noise.as_secs_f64() * 1e3,
         from: silence.before.as_deref().unwrap_or("nobody").to_owned(),
         to: silence.after.as_deref().unwrap_or("nobody").to_owned(),
         unsafe_because,

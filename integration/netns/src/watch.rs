@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use had_rig::client::Silence;
+use had_rig::client::{INTERVAL, Silence};
 use had_rig::{Client, Cluster, Wire, until};
 
 /// Watches the virtual addresses of a cluster.
@@ -14,6 +14,8 @@ pub struct Watch {
     pub client6: Option<Client>,
     /// Notes every frame in the IPv4 address's name.
     pub wire: Wire,
+    /// Asks an untouched host under its own address: what it misses, the machine itself took.
+    control: Option<Client>,
 }
 
 impl Watch {
@@ -24,10 +26,31 @@ impl Watch {
     pub fn on(cluster: &mut Cluster, ipv6: bool) -> Result<Self> {
         let wire = cluster.wire()?;
         let client6 = ipv6.then(|| cluster.client6()).transpose()?;
+        let client = cluster.client()?;
         Ok(Self {
-            client: cluster.client()?,
+            client,
             client6,
             wire,
+            control: None,
+        })
+    }
+
+    /// Also asks `untouched`, a host that nothing will happen to, under its own address.
+    ///
+    /// # Errors
+    /// Where it does not answer.
+    pub fn compare_with(&mut self, cluster: &mut Cluster, untouched: &str) -> Result<()> {
+        self.control = Some(cluster.client_of_host(untouched)?);
+        Ok(())
+    }
+
+    /// The longest that an untouched host was not heard since `moment`: how busy the machine is that plays all hosts.
+    #[must_use]
+    pub fn noise(&self, moment: Instant) -> Duration {
+        let control = self.control.as_ref();
+        let silence = control.and_then(|client| client.record().silence_after(moment));
+        silence.map_or(Duration::ZERO, |silence| {
+            silence.length.saturating_sub(INTERVAL)
         })
     }
 

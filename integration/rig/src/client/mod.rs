@@ -74,6 +74,12 @@ impl Client {
         self.lock().clone()
     }
 
+    /// The answers that came after a moment.
+    #[must_use]
+    pub fn answers_after(&self, moment: Instant) -> Vec<Answer> {
+        self.lock().answers_after(moment).to_vec()
+    }
+
     /// The latest answer.
     #[must_use]
     pub fn latest(&self) -> Option<Answer> {

@@ -251,6 +251,14 @@ impl Cluster {
         self.client_of((vip6(), SERVICE).into())
     }
 
+    /// A client of a node's own address that has had its first answer.
+    ///
+    /// # Errors
+    /// Where the node does not answer within [`SETTLE`].
+    pub fn client_of_host(&mut self, node: &str) -> Result<Client> {
+        self.client_of((self.lab.address(node, 0)?, SERVICE).into())
+    }
+
     /// A tap on everything that leaves a host in the name of the virtual address.
     ///
     /// # Errors
