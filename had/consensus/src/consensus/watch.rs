@@ -105,8 +105,8 @@ pub(super) fn spawn<R: Runtime>(
     let (tell, status) = Types::<R>::watch_channel(Status::default());
     let (fail, fault) = Types::<R>::watch_channel(None::<String>);
     store.on_fault(move |text| drop(fail.send(Some(text.to_owned()))));
-    drop(R::spawn(stop_on_fault(raft.clone(), fault)));
-    drop(R::spawn(follow(me, raft, tell)));
+    drop(R::spawn(stop_on_fault(raft.clone(), fault.clone())));
+    drop(R::spawn(follow(me, raft, fault, tell)));
     status
 }
 
@@ -125,12 +125,16 @@ async fn stop_on_fault<R: Runtime>(
 async fn follow<R: Runtime>(
     me: VoterId,
     raft: Raft<Types<R>, StateMachine<R>>,
+    fault: WatchReceiverOf<Types<R>, Option<String>>,
     tell: WatchSenderOf<Types<R>, Status>,
 ) {
     let mut metrics = raft.metrics();
     let finishing = Arc::new(AtomicBool::new(false));
     loop {
-        let status = status_of(me, &metrics.borrow_and_update());
+        let mut status = status_of(me, &metrics.borrow_and_update());
+        if status.ended && status.failure.is_none() {
+            status.failure = fault.borrow_watched().clone().map(Failure);
+        }
         let ended = status.ended;
         if members::inherited_change(me, &metrics.borrow_watched())
             && !finishing.swap(true, Ordering::Relaxed)

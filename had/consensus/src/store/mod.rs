@@ -193,6 +193,7 @@ impl Store {
 
     /// Releases the storage; nothing is stored any more.
     pub(crate) fn close(&self) {
+        self.memory().on_fault = None;
         *self
             .inner
             .database

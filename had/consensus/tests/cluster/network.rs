@@ -63,6 +63,11 @@ impl Network {
         self.state.lock().unwrap().cut.clear();
     }
 
+    /// Takes as long as a message one way.
+    pub async fn delay(&self) {
+        self.post.delay().await;
+    }
+
     async fn carried(&self, from: VoterId, to: VoterId) {
         self.post.delay().await;
         if self.state.lock().unwrap().cut.contains(&(from, to)) {
