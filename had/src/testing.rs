@@ -8,6 +8,8 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
 };
+use rustls::RootCertStore;
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use tempfile::TempDir;
 
 use crate::tls::{Files, Identity};
@@ -55,6 +57,13 @@ impl Authority {
     /// Ready to be used by the node of that name.
     pub(crate) fn identity(&self, name: &str) -> Arc<Identity> {
         Arc::new(Identity::load(&self.files(name), &NodeName::from(name)).unwrap())
+    }
+
+    /// For a client that trusts this authority and shows nothing.
+    pub(crate) fn roots(&self) -> RootCertStore {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap()).unwrap();
+        roots
     }
 
     pub(crate) fn path(&self) -> &Path {

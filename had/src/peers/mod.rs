@@ -25,6 +25,7 @@ mod open;
 mod queue;
 mod service;
 mod stream;
+mod transport;
 pub mod wire;
 
 use std::collections::BTreeMap;

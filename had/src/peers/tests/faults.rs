@@ -1,10 +1,12 @@
 //! Connections that break, and how soon they are whole again.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use had_core::ids::Epoch;
-use had_core::message::Message;
+use had_core::ids::{Epoch, Sequence};
+use had_core::message::{Ask, Message};
+use had_core::ports::Via;
 
 use super::rig::{Node, Said, TIMING, Wire, address, eventually, settings, spec, voter};
 use crate::testing::Authority;
@@ -125,33 +127,30 @@ fn one_of_two_links_is_enough() {
 
 #[test]
 fn a_short_freeze_breaks_nothing() {
-    let nodes = [spec("h1", &[address()]), spec("h2", &[address()])];
-    let (h1, h2) = (Node::start(settings("h1", &nodes, None)), Node::start(settings("h2", &nodes, None)));
+    let (own, real, wire_at) = (address(), address(), address());
+    let h1_file = [spec("h1", &[own]), spec("h2", &[wire_at])];
+    let h2_file = [spec("h1", &[address()]), spec("h2", &[real])];
+    let wire = Wire::new(wire_at, real);
+    let h1 = Node::start(settings("h1", &h1_file, None));
+    let h2 = Node::start(settings("h2", &h2_file, None));
     h1.wait_link("h2", 0);
-    // Both of its threads are held for 300 ms: nothing of the daemon moves.
-    *h2.ear.on_ask.lock().unwrap() =
-        Some(Box::new(|_, _| std::thread::sleep(Duration::from_millis(300))));
-    let ask = |number| {
-        Message::Ask(had_core::message::Ask {
-            sequence: had_core::ids::Sequence(number),
-            lease: TIMING.lease,
-            report: None,
-        })
-    };
-    let via = |node: &Node| {
-        node.said().into_iter().filter_map(|said| match said {
-            Said::Asked(_, _, via) => Some(via),
-            Said::Heard(..) => None,
-        })
-        .collect::<std::collections::BTreeSet<_>>()
-    };
-    h1.peers.send(&"h2".into(), &ask(1));
-    eventually("the asks", || !via(&h2).is_empty());
-    eventually("both asks", || h2.said().len() >= 2);
-    let before = via(&h2);
-    h2.forget();
-    *h2.ear.on_ask.lock().unwrap() = None;
-    h1.peers.send(&"h2".into(), &ask(2));
-    eventually("the asks after the freeze", || h2.said().len() >= 2);
-    assert_eq!(via(&h2), before, "the same streams go on");
+    eventually("both streams", || asked_over(&h1, &h2).len() == 2);
+    let before = asked_over(&h1, &h2);
+    wire.held.store(true, Ordering::SeqCst);
+    std::thread::sleep(Duration::from_millis(300));
+    wire.held.store(false, Ordering::SeqCst);
+    eventually("the same streams", || asked_over(&h1, &h2) == before);
+}
+
+/// The streams over which an ask of `from` reaches `to`.
+fn asked_over(from: &Node, to: &Node) -> BTreeSet<Via> {
+    to.forget();
+    let ask = Ask { sequence: Sequence(1), lease: TIMING.lease, report: None };
+    from.peers.send(&"h2".into(), &Message::Ask(ask));
+    std::thread::sleep(Duration::from_millis(20));
+    let vias = to.said().into_iter().filter_map(|said| match said {
+        Said::Asked(_, _, via) => Some(via),
+        Said::Heard(..) => None,
+    });
+    vias.collect()
 }

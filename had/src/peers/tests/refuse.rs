@@ -6,7 +6,7 @@ use had_proto::v1::frame::Body;
 use had_proto::v1::peer_client::PeerClient;
 use tonic::transport::Endpoint;
 
-use super::rig::{Node, address, eventually, settings, spec};
+use super::rig::{Node, PATIENCE, address, eventually, settings, spec, voter};
 use crate::peers::bounds::PROTOCOL_VERSION;
 use crate::peers::{Peers, PeersError};
 use crate::testing::Authority;
@@ -103,8 +103,8 @@ fn a_foreign_authority_is_refused_on_both_sides() {
     let (ours, theirs) = (Authority::new(), Authority::new());
     let h1 = Node::start(settings("h1", &nodes, Some(ours.identity("h1"))));
     let h2 = Node::start(settings("h2", &nodes, Some(theirs.identity("h2"))));
-    h1.wait_problem("h2", "UnknownIssuer");
-    h2.wait_problem("h1", "UnknownIssuer");
+    h1.wait_problem("h2", "invalid peer certificate");
+    h2.wait_problem("h1", "invalid peer certificate");
     assert!(!h1.link("h2", 0).connected && !h2.link("h1", 0).connected);
 }
 
@@ -117,14 +117,12 @@ fn a_certificate_for_another_name_is_refused_on_both_sides() {
     let h2 = Node::start(settings("h2", &nodes, Some(authority.identity("h3"))));
     h1.wait_problem("h2", "not valid for name \"h2\"");
     h2.wait_problem("h1", "the certificate of h2 is for h3");
-    let call = h2.peers.call(&"h1".into(), super::rig::voter("h1"), vec![1], super::rig::PATIENCE);
     let mut refused = String::new();
     eventually("the refused call", || {
-        let again = h2.peers.call(&"h1".into(), super::rig::voter("h1"), vec![1], super::rig::PATIENCE);
+        let again = h2.peers.call(&"h1".into(), voter("h1"), vec![1], PATIENCE);
         refused = h2.block_on(again).unwrap_err().to_string();
         refused.starts_with("h1 refuses")
     });
-    drop(call);
     assert_eq!(refused, "h1 refuses: the certificate of h2 is for h3");
 }
 

@@ -57,31 +57,37 @@ pub(super) enum Said {
     Asked(Sender, Ask, Via),
 }
 
-type OnAsk = Box<dyn Fn(Ask, Via) + Send + Sync>;
+type Hook = Arc<dyn Fn(&Said) + Send + Sync>;
 
 /// Keeps what was said; answers consensus calls with the caller's name and the body.
 pub(super) struct Ear {
     me: Mutex<Sender>,
     said: Mutex<Vec<Said>>,
-    pub(super) on_ask: Mutex<Option<OnAsk>>,
+    hook: Mutex<Option<Hook>>,
 }
 
 impl Ear {
-    pub(super) fn find(&self, wanted: impl Fn(&Said) -> bool) -> bool {
-        self.said.lock().unwrap().iter().any(wanted)
+    /// Called with everything that is said from now on, on the runtime's thread that brings it.
+    pub(super) fn on_said(&self, hook: impl Fn(&Said) + Send + Sync + 'static) {
+        *self.hook.lock().unwrap() = Some(Arc::new(hook));
+    }
+
+    fn say(&self, said: Said) {
+        let hook = self.hook.lock().unwrap().clone();
+        if let Some(hook) = hook {
+            hook(&said);
+        }
+        self.said.lock().unwrap().push(said);
     }
 }
 
 impl Inbound for Ear {
     fn heard(&self, from: Sender, message: Message) {
-        self.said.lock().unwrap().push(Said::Heard(from, message));
+        self.say(Said::Heard(from, message));
     }
 
     fn asked(&self, from: Sender, ask: Ask, via: Via) {
-        if let Some(act) = &*self.on_ask.lock().unwrap() {
-            act(ask.clone(), via);
-        }
-        self.said.lock().unwrap().push(Said::Asked(from, ask, via));
+        self.say(Said::Asked(from, ask, via));
     }
 
     fn consensus(&self, from: Sender, body: Vec<u8>) -> BoxFuture<'static, Result<Vec<u8>, String>> {
@@ -120,7 +126,7 @@ impl Node {
         let ear = Arc::new(Ear {
             me: Mutex::new(me),
             said: Mutex::default(),
-            on_ask: Mutex::default(),
+            hook: Mutex::default(),
         });
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -185,10 +191,11 @@ pub(super) fn eventually(what: &str, mut condition: impl FnMut() -> bool) -> Dur
     start.elapsed()
 }
 
-/// Passes connections on, until it is told to hold back what flows on those that stand (they stay open, like those of a
-/// frozen daemon), or to accept new ones and say nothing.
+/// Passes connections on, until it is told to drop what flows on those that stand (they stay open, half-open), to accept
+/// new ones and say nothing, or to hold everything for a while.
 pub(super) struct Wire {
     pub(super) mute: Arc<AtomicBool>,
+    pub(super) held: Arc<AtomicBool>,
     generation: Arc<AtomicU32>,
 }
 
@@ -196,22 +203,22 @@ impl Wire {
     pub(super) fn new(at: SocketAddr, to: SocketAddr) -> Self {
         let wire = Self {
             mute: Arc::default(),
+            held: Arc::default(),
             generation: Arc::default(),
         };
         let listener = TcpListener::bind(at).unwrap();
-        let (mute, generation) = (Arc::clone(&wire.mute), Arc::clone(&wire.generation));
+        let (mute, held) = (Arc::clone(&wire.mute), Arc::clone(&wire.held));
+        let generation = Arc::clone(&wire.generation);
         std::thread::spawn(move || {
             for caller in listener.incoming() {
                 let caller = caller.unwrap();
                 let here = generation.load(Ordering::SeqCst);
-                let mute = Arc::clone(&mute);
-                let generation = Arc::clone(&generation);
                 if mute.load(Ordering::SeqCst) {
                     // Kept open for the rest of the test.
                     std::thread::spawn(move || std::io::copy(&mut &caller, &mut std::io::sink()));
                 } else if let Ok(callee) = TcpStream::connect(to) {
-                    relay(&caller, &callee, here, &generation);
-                    relay(&callee, &caller, here, &generation);
+                    relay(&caller, &callee, here, &generation, &held);
+                    relay(&callee, &caller, here, &generation, &held);
                 }
             }
         });
@@ -224,15 +231,24 @@ impl Wire {
     }
 }
 
-fn relay(from: &TcpStream, to: &TcpStream, here: u32, generation: &Arc<AtomicU32>) {
+fn relay(
+    from: &TcpStream,
+    to: &TcpStream,
+    here: u32,
+    generation: &Arc<AtomicU32>,
+    held: &Arc<AtomicBool>,
+) {
     let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
     from.set_nodelay(true).unwrap();
-    let generation = Arc::clone(generation);
+    let (generation, held) = (Arc::clone(generation), Arc::clone(held));
     std::thread::spawn(move || {
         let mut buffer = [0; 16384];
         while let Ok(count @ 1..) = from.read(&mut buffer) {
             if generation.load(Ordering::SeqCst) != here {
                 continue;
+            }
+            while held.load(Ordering::SeqCst) {
+                std::thread::sleep(Duration::from_millis(1));
             }
             if to.write_all(&buffer[..count]).is_err() {
                 break;
