@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use crate::packet::Heard;
 use crate::place::place;
 use crate::reconcile::{Action, reconcile};
 use crate::report::{Reports, Situation};
-use crate::table::{AddressKey, Change, Link, Table};
+use crate::table::{AddressKey, Change, Holder, Link, Table};
 use crate::wishes::{Desk, Key, Wishes};
 
 /// Between looks at everything, whatever the events said: mends what no event told, and tries again what was refused.
@@ -62,6 +63,8 @@ pub(crate) struct Adapter {
     wishes: Wishes,
     table: Table,
     places: BTreeMap<Key, Result<u32, String>>,
+    /// The virtual IPs that are wanted and on their interface.
+    there: BTreeSet<Key>,
     /// Refused by the kernel; tried again at the next look.
     failures: BTreeMap<Action, String>,
     reports: Reports,
@@ -100,6 +103,7 @@ impl Adapter {
             wishes: Wishes::default(),
             table,
             places: BTreeMap::new(),
+            there: BTreeSet::new(),
             failures: BTreeMap::new(),
             reports: Reports::default(),
             announcer: Announcer::default(),
@@ -224,6 +228,7 @@ impl Adapter {
     /// Compares wanted and actual, tells what changed, and sends what is due.
     fn settle(&mut self) {
         self.find_places();
+        self.find_there();
         self.outlets.keep(
             self.places.values().filter_map(|place| place.as_ref().ok()),
             &self.table,
@@ -252,16 +257,37 @@ impl Adapter {
         self.places = found.collect();
     }
 
+    /// An announced address that came (back) is announced again: whoever tried meanwhile may have forgotten it.
+    fn find_there(&mut self) {
+        let there: BTreeSet<Key> = self
+            .wishes
+            .vips
+            .iter()
+            .filter(|(key, (spec, wish))| {
+                let Some(Ok(index)) = self.places.get(key) else {
+                    return false;
+                };
+                wish.up && self.table.holds(&AddressKey::host(*index, spec.address))
+            })
+            .map(|(key, _)| key.clone())
+            .collect();
+        let now = Instant::now();
+        for (group, _) in there.difference(&self.there) {
+            self.announcer.again(group, now);
+        }
+        self.there = there;
+    }
+
     /// What is announced and there, and what was asked for with a probe: an address that is only prepared behind a shut
     /// gate is still its former owner's.
-    fn watched(&self) -> BTreeMap<(u32, std::net::IpAddr), GroupName> {
+    fn watched(&self) -> BTreeMap<(u32, IpAddr), GroupName> {
         let mut watched = BTreeMap::new();
         for (key, (spec, wish)) in &self.wishes.vips {
             let Some(Ok(index)) = self.places.get(key) else {
                 continue;
             };
-            let there = self.table.holds(&AddressKey::host(*index, spec.address));
-            if wish.up && (wish.probe.is_some() || (there && self.announcer.is_on(&key.0))) {
+            let announced = self.there.contains(key) && self.announcer.is_on(&key.0);
+            if wish.probe.is_some() || announced {
                 watched.insert((*index, spec.address), key.0.clone());
             }
         }
@@ -270,11 +296,10 @@ impl Adapter {
 
     fn announce_due(&mut self) {
         for group in self.announcer.take_due(Instant::now()) {
-            for (key, (spec, wish)) in &self.wishes.vips {
-                let Some(Ok(index)) = self.places.get(key).filter(|_| key.0 == group) else {
-                    continue;
-                };
-                if wish.up && self.table.holds(&AddressKey::host(*index, spec.address)) {
+            for key in self.there.iter().filter(|key| key.0 == group) {
+                if let (Some(Ok(index)), Some((spec, _))) =
+                    (self.places.get(key), self.wishes.vips.get(key))
+                {
                     self.outlets.announce(*index, spec.address, &self.table);
                 }
             }
@@ -349,9 +374,7 @@ impl Adapter {
         let errno = result.as_ref().err().and_then(io::Error::raw_os_error);
         match (action, result) {
             (Action::Add(key), Ok(())) => {
-                self.table
-                    .apply(Change::Address(key, crate::table::Holder::Ours));
-                self.announce_again(key);
+                self.table.apply(Change::Address(key, Holder::Ours));
             }
             (Action::Remove(key), Ok(())) => self.table.apply(Change::AddressGone(key)),
             (Action::Remove(key), Err(_)) if errno == Some(libc::EADDRNOTAVAIL) => {
@@ -385,21 +408,6 @@ impl Adapter {
         tracing::warn!("{text}");
         self.failures.insert(action, text);
         self.stale = true;
-    }
-
-    /// An announced address came (back): whoever tried meanwhile may have forgotten it.
-    fn announce_again(&mut self, key: AddressKey) {
-        let now = Instant::now();
-        let groups: BTreeSet<_> = self
-            .wishes
-            .vips
-            .iter()
-            .filter(|(_, (spec, _))| spec.address == key.address)
-            .map(|((group, _), _)| group.clone())
-            .collect();
-        for group in groups {
-            self.announcer.again(&group, now);
-        }
     }
 
     async fn take_all_down(&mut self) {

@@ -43,6 +43,8 @@ mod claims;
 mod decode;
 mod events;
 mod frames;
+#[cfg(test)]
+mod kernel_tests;
 mod outlets;
 mod packet;
 mod place;

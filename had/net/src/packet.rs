@@ -40,12 +40,7 @@ impl Port {
     /// Opens the socket, so that a later frame costs one system call. What it hears goes to `claims`; where that is
     /// full, the claim is dropped: whoever holds an address says so again.
     pub(crate) fn open(index: u32, claims: mpsc::Sender<Heard>) -> io::Result<Self> {
-        // Protocol 0: nothing arrives before the filter is in place and the interface is chosen.
-        let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
-        socket.set_nonblocking(true)?;
-        socket.attach_filter(&filter())?;
-        ignore_outgoing(&socket);
-        socket.bind(&link_address(index)?)?;
+        let socket = open_raw(index)?;
         // SAFETY: the socket owns its descriptor and keeps it until it is dropped, with the last reference.
         let socket = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) }?;
         let socket = Arc::new(socket);
@@ -63,6 +58,17 @@ impl Drop for Port {
     fn drop(&mut self) {
         self.listener.abort();
     }
+}
+
+/// A socket that hears the interface's claims and sends any frame.
+pub(crate) fn open_raw(index: u32) -> io::Result<Socket> {
+    // Protocol 0: nothing arrives before the filter is in place and the interface is chosen.
+    let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
+    socket.set_nonblocking(true)?;
+    socket.attach_filter(&filter())?;
+    ignore_outgoing(&socket);
+    socket.bind(&link_address(index)?)?;
+    Ok(socket)
 }
 
 /// Reads for as long as the socket lives; an interface that is set down gives an error and then goes on.

@@ -1,0 +1,8 @@
+//! The adapter against a real kernel, each story in network namespaces of its own. Needs the rights of root, be it inside
+//! a user namespace.
+
+mod addresses;
+mod announcements;
+mod claims;
+mod interfaces;
+mod world;
