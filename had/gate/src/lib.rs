@@ -22,8 +22,9 @@ mod error;
 mod gate;
 mod interfaces;
 mod netlink;
+mod nft;
 mod settings;
 
 pub use error::GateError;
-pub use gate::{Gate, probe};
+pub use gate::{Footing, Gate, probe};
 pub use settings::{Dropped, GuardedGroup, Preference, Rung, Settings};

@@ -73,6 +73,16 @@ pub struct Dropped {
     pub egress: u64,
 }
 
+/// An instance's name as the kernel's name spaces take it (bpffs keeps dots for itself): anything unusual
+/// as `%` and its bytes, so that no two instances share one.
+pub(crate) fn kernel_name(instance: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => char::from(byte).to_string(),
+        other => format!("%{other:02x}"),
+    };
+    instance.bytes().map(encode).collect()
+}
+
 /// Which group has which slot, and which address belongs to which slot. Slots are what the kernel knows of groups.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Slots {
@@ -84,7 +94,11 @@ pub(crate) struct Slots {
 
 impl Slots {
     /// Gives every group a slot; a group that had one here keeps it.
-    pub(crate) fn assign(&self, groups: &[GuardedGroup]) -> Result<Self, GateError> {
+    pub(crate) fn assign(
+        &self,
+        groups: &[GuardedGroup],
+        addresses_max: u32,
+    ) -> Result<Self, GateError> {
         let limit = SLOTS as usize;
         if groups.len() > limit {
             return Err(GateError::TooMany {
@@ -118,6 +132,14 @@ impl Slots {
                     });
                 }
             }
+        }
+        let count = slots.addresses.len();
+        if count > addresses_max as usize {
+            return Err(GateError::TooMany {
+                what: "addresses",
+                count,
+                limit: addresses_max,
+            });
         }
         Ok(slots)
     }
@@ -166,10 +188,10 @@ mod tests {
     #[test]
     fn a_group_keeps_its_slot_when_another_is_put_before_it() {
         let before = Slots::default()
-            .assign(&[group("a", &["10.0.0.1"]), group("b", &[])])
+            .assign(&[group("a", &["10.0.0.1"]), group("b", &[])], 9)
             .unwrap();
         let after = before
-            .assign(&[group("new", &[]), group("b", &["fd00::1"])])
+            .assign(&[group("new", &[]), group("b", &["fd00::1"])], 9)
             .unwrap();
         assert_eq!(after.of(1).unwrap(), before.of(1).unwrap());
         assert_eq!(
@@ -177,15 +199,21 @@ mod tests {
             before.of(0).unwrap(),
             "the slot of `a` is free again"
         );
-        let alone = before.assign(&[group("b", &[])]).unwrap();
+        let alone = before.assign(&[group("b", &[])], 9).unwrap();
         assert_eq!(before.freed(&alone), vec![before.of(0).unwrap()]);
     }
 
     #[test]
     fn an_address_in_two_groups_is_refused_however_it_is_written() {
         let groups = [group("a", &["10.0.0.1"]), group("b", &["::ffff:10.0.0.1"])];
-        let error = Slots::default().assign(&groups).unwrap_err();
+        let error = Slots::default().assign(&groups, 9).unwrap_err();
         assert_eq!(error.to_string(), "10.0.0.1 belongs to two groups, a and b");
+    }
+
+    #[test]
+    fn instances_never_share_a_name() {
+        assert_eq!(kernel_name("web-h1"), "web-h1");
+        assert_eq!(kernel_name("a.b/c"), "a%2eb%2fc");
     }
 
     #[test]

@@ -153,16 +153,7 @@ fn interfaces(route: &mut Channel) -> Result<Vec<Interface>, GateError> {
 }
 
 fn assign(slots: &Slots, groups: &[GuardedGroup]) -> Result<Slots, GateError> {
-    let next = slots.assign(groups)?;
-    let count = next.addresses.len();
-    if count > ADDRESSES_MAX as usize {
-        return Err(GateError::TooMany {
-            what: "addresses",
-            count,
-            limit: ADDRESSES_MAX,
-        });
-    }
-    Ok(next)
+    slots.assign(groups, ADDRESSES_MAX)
 }
 
 /// An interface that left between listing and covering guards itself.

@@ -19,6 +19,7 @@ use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 
 use super::sys;
 use crate::error::{Doing, GateError};
+use crate::settings::kernel_name;
 
 const BPFFS: &str = "/sys/fs/bpf";
 
@@ -35,7 +36,7 @@ impl Pins {
         let namespace = fs::metadata("/proc/thread-self/ns/net")
             .doing(|| "reading the network namespace".into())?
             .ino();
-        let directory = root.join(format!("{}:{namespace}", file_name(instance)));
+        let directory = root.join(format!("{}:{namespace}", kernel_name(instance)));
         let lock = lock(&directory).doing(|| format!("locking {}", directory.display()))?;
         let lock = lock.ok_or_else(|| GateError::Held {
             instance: instance.into(),
@@ -150,24 +151,9 @@ fn clear(directory: &Path) -> io::Result<()> {
     fs::remove_dir(directory)
 }
 
-/// An instance's name as bpffs takes it (it keeps dots for itself): anything unusual as `%` and its bytes.
-fn file_name(instance: &str) -> String {
-    let encode = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => char::from(byte).to_string(),
-        other => format!("%{other:02x}"),
-    };
-    instance.bytes().map(encode).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn instances_never_share_a_directory() {
-        assert_eq!(file_name("web-h1"), "web-h1");
-        assert_eq!(file_name("a.b/c"), "a%2eb%2fc");
-    }
 
     #[test]
     fn only_links_are_taken_for_links() {

@@ -45,6 +45,13 @@ impl Messages {
         self.buffer[start..start + 4].copy_from_slice(&length.to_ne_bytes());
     }
 
+    /// Adds flags to the message that was added last.
+    pub(crate) fn flag_last(&mut self, flags: u16) {
+        let at = self.start + 6;
+        let flags = flags | half(&self.buffer, at).expect("a message was added");
+        self.buffer[at..at + 2].copy_from_slice(&flags.to_ne_bytes());
+    }
+
     /// An attribute.
     pub(crate) fn attribute(&mut self, kind: u16, value: &[u8]) {
         let length = u16::try_from(ATTRIBUTE_HEADER_BYTES + value.len())

@@ -49,6 +49,18 @@ impl Channel {
         self.socket.add_membership(group)
     }
 
+    /// Asks for room for requests of this size; the system may give less.
+    pub(crate) fn room_to_send(&self, bytes: i32) {
+        for option in [libc::SO_SNDBUF, libc::SO_SNDBUFFORCE] {
+            // SAFETY: an option of the four bytes of `bytes`.
+            let set = unsafe {
+                let value: *const libc::c_void = (&raw const bytes).cast();
+                libc::setsockopt(self.socket.as_raw_fd(), libc::SOL_SOCKET, option, value, 4)
+            };
+            tracing::trace!(option, set, "room for netlink requests");
+        }
+    }
+
     /// A number for the next message.
     pub(crate) fn next_sequence(&mut self) -> u32 {
         self.sequence = self.sequence.wrapping_add(1);
@@ -102,6 +114,21 @@ impl Channel {
         }
     }
 
+    /// Asks for one thing, and hands it to `each`.
+    pub(crate) fn query(
+        &mut self,
+        kind: u16,
+        fixed: &[u8],
+        body: impl FnOnce(&mut Messages),
+        mut each: impl FnMut(&Message<'_>),
+    ) -> io::Result<()> {
+        let sequence = self.next_sequence();
+        let mut messages = Messages::default();
+        messages.add(kind, NLM_F_REQUEST | NLM_F_ACK, sequence, fixed, body);
+        self.send(&messages)?;
+        self.collect(sequence, &mut each).map(drop)
+    }
+
     /// Asks for everything of a kind, and hands each message to `each`.
     pub(crate) fn dump(
         &mut self,
@@ -122,7 +149,7 @@ impl Channel {
         Err(io::Error::other("the list changed each time it was read"))
     }
 
-    /// Reads one dump to its end; `false` where it changed meanwhile.
+    /// Reads one answer to its end; `false` where what it lists changed meanwhile.
     fn collect(&mut self, sequence: u32, each: &mut impl FnMut(&Message<'_>)) -> io::Result<bool> {
         let mut steady = true;
         loop {
@@ -134,7 +161,7 @@ impl Channel {
                 steady &= message.flags & NLM_F_DUMP_INTR == 0;
                 match message.kind {
                     NLMSG_DONE => return Ok(steady),
-                    NLMSG_ERROR => error_of(&message)?,
+                    NLMSG_ERROR => return error_of(&message).map(|()| steady),
                     _ => each(&message),
                 }
             }

@@ -14,7 +14,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use had_gate::{Gate, GateError, GuardedGroup, Preference, Settings};
+use had_gate::{Footing, Gate, GateError, GuardedGroup, Preference, Settings};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::time::{ClockId, clock_gettime};
@@ -92,17 +92,18 @@ impl Lab {
     }
 
     pub(crate) fn open_for(&self, settings: &Settings) -> Result<Gate, GateError> {
-        match self.kind {
-            Kind::Clsact => Gate::open_clsact(settings),
-            Kind::Tcx => Gate::open(&Settings {
-                preference: Preference::Bpf,
+        let (preference, footing) = match self.kind {
+            Kind::Tcx => (Preference::Bpf, Footing::Newest),
+            Kind::Clsact => (Preference::Bpf, Footing::Old),
+            Kind::Nft => (Preference::Nft, Footing::Newest),
+        };
+        Gate::open_on(
+            &Settings {
+                preference,
                 ..settings.clone()
-            }),
-            Kind::Nft => Gate::open(&Settings {
-                preference: Preference::Nft,
-                ..settings.clone()
-            }),
-        }
+            },
+            footing,
+        )
     }
 
     /// How much earlier than asked the gate may shut: nftables counts in ticks and keeps a margin.

@@ -11,6 +11,7 @@ macro_rules! stories {
     ($($story:ident),* $(,)?) => {
         crate::stories!(@kind tcx Tcx $($story)*);
         crate::stories!(@kind clsact Clsact $($story)*);
+        crate::stories!(@kind nft Nft $($story)*);
     };
     (@kind $module:ident $kind:ident $($story:ident)*) => {
         mod $module {

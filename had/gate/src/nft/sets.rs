@@ -1,0 +1,188 @@
+//! The table's sets, and their elements.
+//!
+//! | set | key → value | says |
+//! | --- | --- | --- |
+//! | `guarded4`, `guarded6` | address → slot | what is guarded, and for which group |
+//! | `announced` | address, address | what a foreign ARP announcement of a guarded address looks like |
+//! | `granted` | slot → stamp | which armed stamp the group may pass on |
+//! | `armed` | stamp, with a timeout | which stamps have not run out |
+
+use std::net::IpAddr;
+
+use crate::netlink::Messages;
+
+use super::batch::{Batch, Verb};
+
+pub(super) const GUARDED4: &str = "guarded4";
+pub(super) const GUARDED6: &str = "guarded6";
+pub(super) const ANNOUNCED: &str = "announced";
+pub(super) const GRANTED: &str = "granted";
+pub(super) const ARMED: &str = "armed";
+
+const FLAG_MAP: u32 = 0x08;
+const FLAG_TIMEOUT: u32 = 0x10;
+/// How `nft list` should print them (`enum nft_datatypes`); the kernel does not care.
+const TYPE_INTEGER: u32 = 4;
+const TYPE_IPV4: u32 = 7;
+const TYPE_IPV6: u32 = 8;
+const TYPE_MARK: u32 = 19;
+/// Elements in one message: an attribute's length is 16 bits.
+const CHUNK: usize = 256;
+
+struct Shape {
+    name: &'static str,
+    flags: u32,
+    key: (u32, u32),
+    value: Option<(u32, u32)>,
+}
+
+const SHAPES: [Shape; 5] = [
+    Shape {
+        name: GUARDED4,
+        flags: FLAG_MAP,
+        key: (TYPE_IPV4, 4),
+        value: Some((TYPE_MARK, 4)),
+    },
+    Shape {
+        name: GUARDED6,
+        flags: FLAG_MAP,
+        key: (TYPE_IPV6, 16),
+        value: Some((TYPE_MARK, 4)),
+    },
+    Shape {
+        name: ANNOUNCED,
+        flags: 0,
+        key: (TYPE_IPV4 << 6 | TYPE_IPV4, 8),
+        value: None,
+    },
+    Shape {
+        name: GRANTED,
+        flags: FLAG_MAP,
+        key: (TYPE_MARK, 4),
+        value: Some((TYPE_INTEGER, 8)),
+    },
+    Shape {
+        name: ARMED,
+        flags: FLAG_TIMEOUT,
+        key: (TYPE_INTEGER, 8),
+        value: None,
+    },
+];
+
+/// Makes all sets, empty.
+pub(super) fn create_all(batch: &mut Batch<'_>) {
+    for (id, shape) in (1u32..).zip(&SHAPES) {
+        batch.create(Verb::NewSet, |m| {
+            m.text(2, shape.name);
+            m.be32(3, shape.flags);
+            m.be32(4, shape.key.0);
+            m.be32(5, shape.key.1);
+            if let Some((kind, bytes)) = shape.value {
+                m.be32(6, kind);
+                m.be32(7, bytes);
+            }
+            m.be32(10, id);
+        });
+    }
+}
+
+/// Guards addresses, each for its slot.
+pub(super) fn guard(batch: &mut Batch<'_>, addresses: &[(IpAddr, u32)]) {
+    each_kind(addresses, |set, elements| {
+        change(batch, Verb::NewElements, set, elements);
+    });
+}
+
+/// Guards addresses no longer.
+pub(super) fn unguard(batch: &mut Batch<'_>, addresses: &[(IpAddr, u32)]) {
+    each_kind(addresses, |set, elements| {
+        change(batch, Verb::DeleteElements, set, elements);
+    });
+}
+
+/// This stamp lives for so long from now.
+pub(super) fn arm(batch: &mut Batch<'_>, stamp: u64, timeout_ms: u64) {
+    const TIMEOUT: u16 = 4;
+    batch.create(Verb::NewElements, |m| {
+        elements(m, ARMED, |m| {
+            element(m, &stamp.to_ne_bytes(), None, |m| {
+                m.attribute(TIMEOUT, &timeout_ms.to_be_bytes());
+            });
+        });
+    });
+}
+
+/// The group may pass while this stamp lives.
+pub(super) fn grant(batch: &mut Batch<'_>, slot: u32, stamp: u64) {
+    batch.create(Verb::NewElements, |m| {
+        elements(m, GRANTED, |m| {
+            element(m, &slot.to_ne_bytes(), Some(&stamp.to_ne_bytes()), |_| {});
+        });
+    });
+}
+
+/// The group passes no longer.
+pub(super) fn revoke(batch: &mut Batch<'_>, slot: u32) {
+    batch.delete(Verb::DeleteElements, |m| {
+        elements(m, GRANTED, |m| {
+            element(m, &slot.to_ne_bytes(), None, |_| {})
+        });
+    });
+}
+
+/// Keys with the value of each, where its set is a map.
+type Elements = Vec<(Vec<u8>, Option<[u8; 4]>)>;
+
+fn each_kind(addresses: &[(IpAddr, u32)], mut each: impl FnMut(&str, &Elements)) {
+    let (mut guarded4, mut guarded6, mut announced) = (vec![], vec![], vec![]);
+    for (address, slot) in addresses {
+        let slot = Some(slot.to_ne_bytes());
+        match address {
+            IpAddr::V4(v4) => {
+                guarded4.push((v4.octets().to_vec(), slot));
+                announced.push(([v4.octets(), v4.octets()].concat(), None));
+            }
+            IpAddr::V6(v6) => guarded6.push((v6.octets().to_vec(), slot)),
+        }
+    }
+    each(GUARDED4, &guarded4);
+    each(GUARDED6, &guarded6);
+    each(ANNOUNCED, &announced);
+}
+
+fn change(batch: &mut Batch<'_>, verb: Verb, set: &str, all: &Elements) {
+    for chunk in all.chunks(CHUNK) {
+        let body = |m: &mut Messages| {
+            elements(m, set, |m| {
+                for (key, value) in chunk {
+                    element(m, key, value.as_ref().map(|value| &value[..]), |_| {});
+                }
+            });
+        };
+        match verb {
+            Verb::DeleteElements => batch.delete(verb, body),
+            _ => batch.create(verb, body),
+        }
+    }
+}
+
+fn elements(m: &mut Messages, set: &str, body: impl FnOnce(&mut Messages)) {
+    const SET: u16 = 2;
+    const ELEMENTS: u16 = 3;
+    m.text(SET, set);
+    m.nest(ELEMENTS, body);
+}
+
+fn element(m: &mut Messages, key: &[u8], value: Option<&[u8]>, more: impl FnOnce(&mut Messages)) {
+    const LIST_ELEMENT: u16 = 1;
+    const KEY: u16 = 1;
+    const VALUE: u16 = 2;
+    const DATA_VALUE: u16 = 1;
+    m.nest(LIST_ELEMENT, |m| {
+        m.nest(KEY, |m| m.attribute(DATA_VALUE, key));
+        if let Some(value) = value {
+            m.nest(VALUE, |m| m.attribute(DATA_VALUE, value));
+        }
+        more(m);
+    });
+}
