@@ -27,6 +27,8 @@ use crate::wire::{Answer, RequestBody};
 
 /// Of planted pipelined appends, at most so many are on their way.
 const PIPELINE: usize = 8;
+/// How long each of them is waited for: a stream between two peers outlives many leases, and so must this bug.
+const PIPELINE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Carries requests to peers, over whatever connects them. Implemented by the daemon's peers and by the simulated network.
 ///
@@ -139,13 +141,8 @@ impl Peering {
     async fn append<R: Runtime>(
         &self,
         request: AppendEntriesRequest<Types<R>>,
-        option: RPCOption,
+        deadline: Duration,
     ) -> Result<AppendEntriesResponse<Types<R>>, RPCError<Types<R>>> {
-        let deadline = if request.entries.is_empty() {
-            option.hard_ttl()
-        } else {
-            self.append_deadline
-        };
         let request = rpc::append(&request);
         let answer = self
             .ask::<R>(RPCTypes::AppendEntries, request, Carriage::Call, deadline)
@@ -166,7 +163,12 @@ impl<R: Runtime> RaftNetworkV2<Types<R>> for Peering {
         request: AppendEntriesRequest<Types<R>>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<Types<R>>, RPCError<Types<R>>> {
-        self.append::<R>(request, option).await
+        let deadline = if request.entries.is_empty() {
+            option.hard_ttl()
+        } else {
+            self.append_deadline
+        };
+        self.append::<R>(request, deadline).await
     }
 
     /// openraft's own, one request after the other; several at once only where that bug is planted.
@@ -182,8 +184,7 @@ impl<R: Runtime> RaftNetworkV2<Types<R>> for Peering {
             return stream_append_sequential(self, input, option);
         }
         let lane = self.clone();
-        let answers =
-            input.map(move |request| pipelined::<R>(lane.clone(), request, option.clone()));
+        let answers = input.map(move |request| pipelined::<R>(lane.clone(), request));
         let answers: Answers<'s, R> = Box::pin(answers.buffered(PIPELINE));
         Box::pin(std::future::ready(Ok(answers)))
     }
@@ -258,7 +259,6 @@ type Answers<'s, R> = BoxStream<'s, Result<StreamAppendResult<Types<R>>, RPCErro
 async fn pipelined<R: Runtime>(
     lane: Peering,
     request: AppendEntriesRequest<Types<R>>,
-    option: RPCOption,
 ) -> Result<StreamAppendResult<Types<R>>, RPCError<Types<R>>> {
     let previous = request.prev_log_id;
     let last = request
@@ -266,6 +266,6 @@ async fn pipelined<R: Runtime>(
         .last()
         .map(|entry| entry.log_id)
         .or(previous);
-    let answer = lane.append::<R>(request, option).await?;
+    let answer = lane.append::<R>(request, PIPELINE_PATIENCE).await?;
     Ok(answer.into_stream_result(previous, last))
 }

@@ -10,7 +10,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use had_consensus::{CallError, Consensus, System, Transport};
 use had_core::ids::{NodeName, VoterId};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// Each way.
 pub const DELAY: Duration = Duration::from_micros(200);
@@ -18,20 +18,26 @@ pub const DELAY: Duration = Duration::from_micros(200);
 #[derive(Clone)]
 pub struct Network {
     state: Arc<Mutex<State>>,
+    /// Counts the releases of held answers.
+    released: Arc<watch::Sender<u64>>,
     post: Arc<Post>,
 }
 
 #[derive(Default)]
 struct State {
     running: BTreeMap<VoterId, Consensus<System>>,
-    /// Nothing passes from the first to the second.
-    cut: BTreeSet<(VoterId, VoterId)>,
+    /// No request, or no answer, passes from the first to the second.
+    requests_lost: BTreeSet<(VoterId, VoterId)>,
+    answers_lost: BTreeSet<(VoterId, VoterId)>,
+    /// Answers from the first to the second wait.
+    answers_held: BTreeSet<(VoterId, VoterId)>,
 }
 
 impl Network {
     pub fn new() -> Self {
         Self {
             state: Arc::default(),
+            released: Arc::default(),
             post: Arc::new(Post::open()),
         }
     }
@@ -53,14 +59,46 @@ impl Network {
 
     /// From now on nothing passes between a voter and the others; what is on its way is lost too.
     pub fn isolate(&self, voter: VoterId, others: &[VoterId]) {
+        self.lose_requests(voter, others);
+        self.change(voter, others, |state| &mut state.answers_lost);
+    }
+
+    /// From now on no request passes between a voter and the others; answers do.
+    pub fn lose_requests(&self, voter: VoterId, others: &[VoterId]) {
+        self.change(voter, others, |state| &mut state.requests_lost);
+    }
+
+    /// From now on answers between a voter and the others wait in the network.
+    pub fn hold_answers(&self, voter: VoterId, others: &[VoterId]) {
+        self.change(voter, others, |state| &mut state.answers_held);
+    }
+
+    /// Delivers the answers of one voter to another.
+    pub fn release_answers(&self, from: VoterId, to: VoterId) {
+        self.state.lock().unwrap().answers_held.remove(&(from, to));
+        self.released.send_modify(|times| *times += 1);
+    }
+
+    fn change(
+        &self,
+        voter: VoterId,
+        others: &[VoterId],
+        set: impl Fn(&mut State) -> &mut BTreeSet<(VoterId, VoterId)>,
+    ) {
         let mut state = self.state.lock().unwrap();
         for other in others {
-            state.cut.extend([(voter, *other), (*other, voter)]);
+            set(&mut state).extend([(voter, *other), (*other, voter)]);
         }
     }
 
     pub fn heal(&self) {
-        self.state.lock().unwrap().cut.clear();
+        {
+            let mut state = self.state.lock().unwrap();
+            state.requests_lost.clear();
+            state.answers_lost.clear();
+            state.answers_held.clear();
+        }
+        self.released.send_modify(|times| *times += 1);
     }
 
     /// Takes as long as a message one way.
@@ -68,19 +106,30 @@ impl Network {
         self.post.delay().await;
     }
 
-    async fn carried(&self, from: VoterId, to: VoterId) {
-        self.post.delay().await;
-        if self.state.lock().unwrap().cut.contains(&(from, to)) {
-            std::future::pending().await
-        }
+    fn is(
+        &self,
+        way: (VoterId, VoterId),
+        set: impl Fn(&State) -> &BTreeSet<(VoterId, VoterId)>,
+    ) -> bool {
+        set(&self.state.lock().unwrap()).contains(&way)
     }
 
     async fn ask(self, from: VoterId, to: VoterId, body: Vec<u8>) -> Result<Vec<u8>, CallError> {
-        self.carried(from, to).await;
+        self.delay().await;
+        if self.is((from, to), |state| &state.requests_lost) {
+            return std::future::pending().await;
+        }
         let peer = self.state.lock().unwrap().running.get(&to).cloned();
         let peer = peer.ok_or_else(|| CallError::Unreachable("not running".into()))?;
         let answer = peer.serve(from, &body).await;
-        self.carried(to, from).await;
+        self.delay().await;
+        if self.is((to, from), |state| &state.answers_lost) {
+            return std::future::pending().await;
+        }
+        let mut released = self.released.subscribe();
+        let free = released.wait_for(|_| !self.is((to, from), |state| &state.answers_held));
+        free.await
+            .map_err(|error| CallError::Unreachable(error.to_string()))?;
         answer.map_err(|error| CallError::Refused(error.to_string()))
     }
 }
