@@ -8,8 +8,8 @@ use crate::cli::LogFormat;
 
 /// The filter's variable.
 const FILTER: &str = "HAD_LOG";
-/// Without a filter: what tells the story of a takeover. openraft's own lines speak of its inner life.
-const DEFAULT_FILTER: &str = "info,openraft=error";
+/// Without a filter: what tells the story of a takeover. openraft tells its failures to the daemon, which says them itself.
+const DEFAULT_FILTER: &str = "info,openraft=off,h2=error";
 
 /// Starts logging for the process.
 pub fn start(format: LogFormat) {
