@@ -28,8 +28,17 @@ async fn planted(plants: Plants) -> (Cluster, LeaderId) {
         .await
         .unwrap();
     let permit = cluster.permit(cluster.voters()).await;
-    cluster.write(permit.leader, b"first").await;
+    settled(&cluster, permit.leader).await;
     (cluster, permit.leader)
+}
+
+/// Waits until an entry is applied everywhere, and no append is on its way.
+async fn settled(cluster: &Cluster, leader: LeaderId) {
+    let index = cluster.write(leader, b"first").await;
+    for member in cluster.members.values() {
+        member.recorder.applied(index).await;
+    }
+    tokio::time::sleep(LEASE / 20).await;
 }
 
 /// An entry of a leader is answered by both others; the answers wait in the network while another is elected, and
@@ -126,7 +135,7 @@ async fn a_change_of_voters_whose_leader_is_lost_half_way_is_finished_by_the_nex
     let (cluster, permit) = Cluster::formed(5, LEASE).await;
     let old = permit.leader.voter;
     let others = cluster.others(old);
-    cluster.write(permit.leader, b"first").await;
+    settled(&cluster, permit.leader).await;
     let (removed, kept) = (others[0], others[1]);
     // The entry reaches the others, its commit never reaches the leader.
     cluster.network.hold_answers(old, &others);
@@ -141,7 +150,7 @@ async fn a_change_of_voters_whose_leader_is_lost_half_way_is_finished_by_the_nex
         .into_iter()
         .filter(|(voter, _)| *voter != removed)
         .collect();
-    let settled = async {
+    let finished = async {
         loop {
             let after = cluster.permit(others.clone()).await.leader.voter;
             let seen = cluster.consensus(after).leadership().current();
@@ -151,7 +160,7 @@ async fn a_change_of_voters_whose_leader_is_lost_half_way_is_finished_by_the_nex
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    within("the end of the change", settled).await;
+    within("the end of the change", finished).await;
     replacing.abort();
     cluster.network.heal();
     cluster.stop_all().await;
