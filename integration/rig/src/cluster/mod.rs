@@ -32,6 +32,9 @@ pub const SETTLE: Duration = Duration::from_secs(20);
 /// The longest that `hactl` may take: it has its own, shorter, limits.
 const COMMAND: Duration = Duration::from_secs(15);
 
+/// The exit code of `hactl` where no daemon answers.
+const NO_DAEMON: i32 = 3;
+
 /// A lab whose hosts run `had`, with a service behind the virtual address.
 pub struct Cluster {
     /// The network, for faults.
@@ -103,9 +106,7 @@ impl Cluster {
             .arg("run")
             .args(["--config", &format!("{HOME}/cluster.toml"), "--node", node]);
         command.args(["--data-dir", &format!("{HOME}/data")]);
-        command
-            .args(["--socket", &format!("{HOME}/had.sock")])
-            .env("HAD_LOG", &self.spec.log);
+        command.args(["--socket", &format!("{HOME}/had.sock")]);
         command.env("NO_COLOR", "1").env("RUST_BACKTRACE", "1");
         let daemon = self.lab.host(node)?.spawn("had", command)?;
         self.daemons.insert(node.to_owned(), daemon);
@@ -170,10 +171,12 @@ impl Cluster {
     /// Where the host is off, or the answer is no status.
     pub fn status(&mut self, node: &str) -> Result<Option<Status>> {
         let output = self.hactl(node, &["status", "--json"])?;
-        if output.stdout.is_empty() {
-            return Ok(None);
-        }
         let text = String::from_utf8_lossy(&output.stdout);
+        match output.status.code() {
+            Some(0) => {}
+            Some(NO_DAEMON) => return Ok(None),
+            _ => bail!("hactl status on {node}: {}: {text}", output.status),
+        }
         serde_json::from_str(&text)
             .map(Some)
             .with_context(|| format!("reading a status: {text}"))

@@ -23,8 +23,6 @@ pub struct ClusterSpec {
     pub failback: &'static str,
     /// `gate` of the cluster.
     pub gate: &'static str,
-    /// What the daemons log (`HAD_LOG`).
-    pub log: String,
 }
 
 impl Default for ClusterSpec {
@@ -36,7 +34,6 @@ impl Default for ClusterSpec {
             ipv6: true,
             failback: "manual",
             gate: "auto",
-            log: std::env::var("HAD_LOG").unwrap_or_else(|_| "info".to_owned()),
         }
     }
 }
