@@ -1,0 +1,166 @@
+//! What the user may write.
+
+use std::path::PathBuf;
+
+use clap::{Args as Group, Parser, Subcommand};
+use had_core::ids::{GroupName, NodeName};
+
+const EXITS: &str = "\
+Exit: 0 done; 1 refused or failed, and says why; 2 wrong usage; 3 no daemon reached; 4 no quorum.";
+
+/// Asks and commands a cluster of had
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXITS, disable_help_subcommand = true)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Write JSON with stable keys: one document; with --watch and --follow one document a line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Which daemon to talk to.
+#[derive(Clone, Debug, Group)]
+pub(crate) struct Target {
+    /// The socket of the daemon on this host
+    #[arg(
+        long,
+        global = true,
+        env = "HAD_SOCKET",
+        default_value = "/run/had/had.sock",
+        value_name = "PATH"
+    )]
+    pub(crate) socket: PathBuf,
+    /// A daemon on another host instead: the address and port of its peers
+    #[arg(long, global = true, value_name = "https://HOST:PORT", requires_all = ["ca", "cert", "key"])]
+    pub(crate) endpoint: Option<String>,
+    /// The node that answers at --endpoint, as its certificate names it; needed where HOST is an address
+    #[arg(long, global = true, value_name = "NODE", requires = "endpoint")]
+    pub(crate) server_name: Option<String>,
+    /// The cluster's authority, PEM
+    #[arg(long, global = true, value_name = "FILE", requires = "endpoint")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Your certificate, PEM
+    #[arg(long, global = true, value_name = "FILE", requires = "endpoint")]
+    pub(crate) cert: Option<PathBuf>,
+    /// Its private key, PEM
+    #[arg(long, global = true, value_name = "FILE", requires = "endpoint")]
+    pub(crate) key: Option<PathBuf>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show nodes, groups and owners, and what a loss would mean
+    Status {
+        /// Only this group
+        group: Option<GroupName>,
+        /// Show it again every second
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Move a group, and return when the new owner serves
+    Failover {
+        /// The group
+        group: GroupName,
+        /// Where to; else to the next in line
+        #[arg(long, value_name = "NODE")]
+        to: Option<NodeName>,
+    },
+    /// Bring a group back to where its scheme wants it; ends a pin
+    Failback {
+        /// The group
+        group: GroupName,
+    },
+    /// Empty a node, or take it back
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// Show the cluster's history
+    Events {
+        /// Go on with what happens from now on
+        #[arg(long)]
+        follow: bool,
+        /// Only what happened at or after T: "2026-11-22T10:00", "10:00", or "30m" ago
+        #[arg(long, value_name = "T")]
+        since: Option<String>,
+    },
+    /// Form a cluster
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
+}
+
+/// What to do with a node.
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodeCommand {
+    /// Move everything away from a node; it takes nothing over until it is resumed
+    Drain {
+        /// The node
+        node: NodeName,
+    },
+    /// Let a drained node take groups over again
+    Resume {
+        /// The node
+        node: NodeName,
+    },
+}
+
+/// What to do with the cluster.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClusterCommand {
+    /// The first start with only these voters, where not all nodes of the file are there
+    Init {
+        /// The nodes that are there
+        #[arg(required = true, value_name = "NODE")]
+        nodes: Vec<NodeName>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    fn refused(line: &str) -> ErrorKind {
+        Args::try_parse_from(line.split(' ')).unwrap_err().kind()
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_stand_before_or_behind_the_command() {
+        let args = Args::try_parse_from("hactl status web --json --socket /x".split(' ')).unwrap();
+        assert!(args.json);
+        assert_eq!(args.target.socket, PathBuf::from("/x"));
+        let args = Args::try_parse_from("hactl --json failover web --to h2".split(' ')).unwrap();
+        assert!(args.json);
+    }
+
+    #[test]
+    fn an_endpoint_needs_certificates() {
+        assert_eq!(
+            refused("hactl status --endpoint https://h1:7400"),
+            ErrorKind::MissingRequiredArgument
+        );
+        assert_eq!(
+            refused("hactl status --ca ca.pem"),
+            ErrorKind::MissingRequiredArgument
+        );
+        let line = "hactl status --endpoint https://h1:7400 --ca a --cert b --key c";
+        assert!(Args::try_parse_from(line.split(' ')).is_ok());
+    }
+
+    #[test]
+    fn an_init_names_somebody() {
+        assert_eq!(
+            refused("hactl cluster init"),
+            ErrorKind::MissingRequiredArgument
+        );
+    }
+}
