@@ -16,9 +16,11 @@ pub(crate) fn crates(job: &mut Job<'_>) -> Result<Passed, Failure> {
 /// Everything is formatted.
 ///
 /// # Errors
-/// Something is not; the difference is shown.
+/// Something is not; the files are named.
 pub(crate) fn format(job: &mut Job<'_>) -> Result<Passed, Failure> {
-    let command = &mut job.workspace.cargo(&["fmt", "--all", "--check"]);
+    let command = &mut job
+        .workspace
+        .cargo(&["fmt", "--all", "--check", "--", "-l"]);
     job.must(command)
         .map_err(|failure| hint(failure, "`cargo fmt --all` mends it"))?;
     Ok(Passed::one("formatted"))

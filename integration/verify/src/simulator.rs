@@ -8,14 +8,21 @@ const SEEDS: &str = "0..500";
 /// How many are repeated, and how often.
 const REPEATED: (&str, &str) = ("0..3", "3");
 
-/// The program, as the build step left it.
+/// The program.
 const PROGRAM: &str = "had-sim";
+
+/// Builds the simulator with the features of the whole workspace, as the build step did: nothing happens after it.
+fn build(job: &mut Job<'_>) -> Result<(), Failure> {
+    let call = ["build", "--workspace", "--locked", "--bin", PROGRAM];
+    job.must(&mut job.workspace.cargo(&call)).map(drop)
+}
 
 /// No seed shows two owners or loses what was acknowledged.
 ///
 /// # Errors
 /// A seed does; the output names the command that repeats it.
 pub(crate) fn seeds(job: &mut Job<'_>) -> Result<Passed, Failure> {
+    build(job)?;
     let output = job.must(job.workspace.built(PROGRAM).args(["--seeds", SEEDS]))?;
     Ok(Passed::one(last_line(&output)))
 }
@@ -25,6 +32,7 @@ pub(crate) fn seeds(job: &mut Job<'_>) -> Result<Passed, Failure> {
 /// # Errors
 /// It does not.
 pub(crate) fn repeat(job: &mut Job<'_>) -> Result<Passed, Failure> {
+    build(job)?;
     let (seeds, times) = REPEATED;
     let call = ["--seeds", seeds, "--repeat", times];
     let output = job.must(job.workspace.built(PROGRAM).args(call))?;
@@ -36,6 +44,7 @@ pub(crate) fn repeat(job: &mut Job<'_>) -> Result<Passed, Failure> {
 /// # Errors
 /// One is not found, or there are none.
 pub(crate) fn plants(job: &mut Job<'_>) -> Result<Passed, Failure> {
+    build(job)?;
     let listed = job.capture(job.workspace.built(PROGRAM).arg("--list-plants"))?;
     let names = first_words(&listed);
     if names.is_empty() {

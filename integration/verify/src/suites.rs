@@ -1,5 +1,7 @@
 //! The tests of all crates, and the sum of what they say.
 
+use std::collections::BTreeMap;
+
 use anyhow::Context;
 use serde::Deserialize;
 
@@ -12,12 +14,23 @@ const NETNS: &str = "had-netns";
 /// Where not even a user namespace can be made, the tests of these cannot run.
 const NEED_NAMESPACES: [&str; 3] = ["had-gate", "had-net", "had-rig"];
 
-/// How a test says that it could not show all that it is there for; the rest of the line says why.
-const LEFT_OUT: &str = "left out: ";
+/// How a test says that it did not show what it is there for; the rest of the line says why.
+const LEFT_OUT: [&str; 2] = ["not run: ", "left out: "];
 
 /// How both steps call cargo. They choose test targets by name and never a package: cargo then uses what the whole
 /// workspace has built already, where for one package it would build the dependencies again with that package's features.
 const CALL: [&str; 4] = ["test", "--workspace", "--no-fail-fast", "--locked"];
+
+/// What the network tests start.
+const BINARIES: [&str; 7] = [
+    "build",
+    "--workspace",
+    "--locked",
+    "--bin",
+    "had",
+    "--bin",
+    "hactl",
+];
 
 /// Unit, namespace and documentation tests.
 ///
@@ -81,6 +94,7 @@ pub(crate) fn netns(job: &mut Job<'_>) -> Result<Passed, Failure> {
         let summary = format!("two packages have a test file `{}`: rename one", twice.name);
         return Err(Failure::one(summary, ""));
     }
+    job.must(&mut job.workspace.cargo(&BINARIES))?;
     let chosen: Vec<&str> = ours
         .iter()
         .flat_map(|target| ["--test", &target.name])
@@ -93,14 +107,15 @@ pub(crate) fn netns(job: &mut Job<'_>) -> Result<Passed, Failure> {
 fn suite(job: &mut Job<'_>, calls: &[&[&str]]) -> Result<Passed, Failure> {
     let (mut ok, mut output) = (true, String::new());
     for arguments in calls {
-        let (succeeded, text) = job.does(&mut job.workspace.cargo(arguments))?;
+        let mut call = job.workspace.cargo(arguments);
+        // Tests of the real binaries would build them again, with other features.
+        call.env("HAD_BINARIES", job.workspace.target.join("debug"));
+        let (succeeded, text) = job.does(&mut call)?;
         ok &= succeeded;
         output += &text;
     }
-    for line in output.lines() {
-        if let Some(what) = line.trim_start().strip_prefix(LEFT_OUT) {
-            job.leave_out(what);
-        }
+    for (why, tests) in left_out(&output) {
+        job.leave_out(format!("{why}: {}", tests.join(", ")));
     }
     let counts = Counts::of(&output);
     match judge(ok, counts) {
@@ -186,6 +201,21 @@ fn number_before(line: &str, word: &str) -> u32 {
         .next()
         .unwrap_or_default();
     digits.parse().unwrap_or(0)
+}
+
+/// Why tests left something out, and which. `--show-output` heads what each test wrote with its name.
+fn left_out(output: &str) -> BTreeMap<&str, Vec<&str>> {
+    let mut found: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut test = "a test";
+    for line in output.lines() {
+        if let Some(head) = line.strip_prefix("---- ") {
+            test = head.split(" stdout").next().unwrap_or(head);
+        }
+        if let Some(why) = LEFT_OUT.iter().find_map(|start| line.strip_prefix(start)) {
+            found.entry(why).or_default().push(test);
+        }
+    }
+    found
 }
 
 /// Only what failing tests wrote: from `failures:` to the result (the usual harness), and from a `FAILED` line to the
@@ -320,6 +350,15 @@ test result: FAILED. 2 passed; 1 failed; 0 filtered out; finished in 12.20s
             "{shown}"
         );
         assert_eq!(failures("error[E0308]: mismatched types"), None);
+    }
+
+    #[test]
+    fn tests_that_left_something_out_are_named_by_their_reason() {
+        let output = "---- tcx::silence stdout ----\nnot run: no BPF\n\n---- plain stdout ----\nfine\n\
+            ---- clsact::silence stdout ----\nnot run: no BPF\nnot running\n";
+        let found = left_out(output);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found["no BPF"], ["tcx::silence", "clsact::silence"]);
     }
 
     #[test]

@@ -35,8 +35,8 @@ const HOMES: [&str; 3] = [
 ];
 
 /// Programs that stand on every Debian (essential packages), or come with Rust.
-const AT_HAND: [&str; 8] = [
-    "apt-get", "cargo", "rustc", "setsid", "sh", "sleep", "true", "unshare",
+const AT_HAND: [&str; 10] = [
+    "apt-get", "cargo", "cat", "rustc", "setsid", "sh", "sleep", "timeout", "true", "unshare",
 ];
 
 /// The step.

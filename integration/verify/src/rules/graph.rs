@@ -33,7 +33,7 @@ const MAY_NAME: [(&str, &[&str]); 14] = [
     ("had-rig", &[]),
     ("had-sim", &["had-consensus", "had-core", "had-policies"]),
     ("had-netns", &["had-rig"]),
-    ("had-demo", &["had-rig"]),
+    ("had-demo", &["had-netns", "had-rig"]),
     ("had-verify", &[]),
 ];
 

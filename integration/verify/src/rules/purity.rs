@@ -16,7 +16,7 @@ use super::metadata::{Metadata, Package};
 const PURE: [&str; 2] = ["had-policies", "had-core"];
 
 /// All that may stand below them.
-const ALLOWED: [&str; 16] = [
+const ALLOWED: [&str; 18] = [
     "had-core",
     "had-policies",
     // serialised forms of entries and plans
@@ -28,6 +28,9 @@ const ALLOWED: [&str; 16] = [
     "memchr",
     "ryu",
     "zmij",
+    // times as people write them (RFC 3339), without its features for zones; its clock is `::now`, refused below
+    "jiff",
+    "jiff-core",
     // errors
     "thiserror",
     "thiserror-impl",
@@ -56,6 +59,9 @@ const WORDS: [(&str, &str); 15] = [
     ("ToSocketAddrs", "it asks the resolver"),
     ("thread_local", "its state is one value"),
 ];
+
+/// `Type::now` asks a clock, whatever the type.
+const CLOCK: &str = "now";
 
 /// Modules of `std` that they must not use, and why.
 const MODULES: [(&str, &str); 5] = [
@@ -124,8 +130,13 @@ fn words(package: &str, path: &Path, source: &str) -> Vec<String> {
         let (_, why) = MODULES.iter().find(|(module, _)| *module == token.text)?;
         Some((token.line, token.text, *why))
     });
+    let clocks = tokens
+        .windows(2)
+        .filter(|pair| pair[0].text == "::" && pair[1].text == CLOCK)
+        .map(|pair| (pair[1].line, "::now", "time is an argument"));
     plain
         .chain(modules)
+        .chain(clocks)
         .map(|(line, word, why)| {
             format!(
                 "purity: {package}/src/{}:{line}: `{word}`: {why}",
@@ -205,6 +216,12 @@ mod tests {
     #[test]
     fn grouped_imports_do_not_hide_a_clock() {
         assert_eq!(complain("use std::time::{Duration, Instant};").len(), 1);
+    }
+
+    #[test]
+    fn a_clock_under_another_name_is_found() {
+        assert_eq!(complain("let at = jiff::Timestamp::now();").len(), 1);
+        assert_eq!(complain("fn f(now: Now) { g(self.now, now) }"), [""; 0]);
     }
 
     #[test]
