@@ -70,6 +70,13 @@ impl ClusterId {
     /// A disk that has entries but does not know yet which cluster they belong to.
     pub const UNKNOWN: Self = Self(u64::MAX);
 
+    /// Whether two disks may belong to one cluster: they say the same, or one does not know yet.
+    #[must_use]
+    pub fn may_be(self, other: Self) -> bool {
+        let known = |cluster: Self| !cluster.is_blank() && cluster != Self::UNKNOWN;
+        self == other || !known(self) || !known(other)
+    }
+
     /// Whether the disk is empty.
     #[must_use]
     pub fn is_blank(self) -> bool {
