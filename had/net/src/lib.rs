@@ -28,7 +28,7 @@
 //!
 //! | module | subject |
 //! | --- | --- |
-//! | `adapter` | the task |
+//! | `adapter` | the task: its loop, what it settles, what it asks of the kernel |
 //! | `wishes` | what the daemon wants |
 //! | `table`, `events`, `decode` | what the kernel has and tells |
 //! | `place`, `reconcile`, `report` | pure: where an address belongs, what to change, what to say |

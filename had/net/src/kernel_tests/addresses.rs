@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use had_core::ports::ResourceStatus;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressProtocol};
 
-use super::world::{Daemon, VIP4, VIP6, World, ip, key, settings, story, summary};
+use super::daemon::{Daemon, VIP4, VIP6, settings};
+use super::world::{World, ip, key, story, summary};
 use crate::decode::Tag;
 use crate::events::Events;
 use crate::reconcile::Action;

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::world::{Daemon, Tap, VIP4, VIP6, World, ip, story, summary};
+use super::daemon::{Daemon, VIP4, VIP6};
+use super::tap::Tap;
+use super::world::{World, ip, story, summary, until};
 use crate::frames::{announcement, probe};
 use crate::table::Mac;
 
@@ -79,11 +81,10 @@ fn a_neighbour_that_knew_the_former_owner_learns_the_new_one() {
         for (group, address) in [("web", VIP4), ("six", VIP6)] {
             daemon.bring_up(group).await;
             daemon.announce(group, true);
-            let known = || world.at_peer(|| ip(&format!("neighbour show {address} dev peer0")));
-            let since = Instant::now();
-            while !known().contains("02:00:00:00:00:01") {
-                assert!(since.elapsed() < BURST, "{}", known());
-            }
+            until("the neighbour learns", || {
+                let known = world.at_peer(|| ip(&format!("neighbour show {address} dev peer0")));
+                known.contains("02:00:00:00:00:01")
+            });
         }
         daemon.net.shutdown().await;
     });

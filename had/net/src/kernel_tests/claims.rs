@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::world::{Daemon, Tap, VIP4, VIP6, ip, story};
+use super::daemon::{Daemon, VIP4, VIP6};
+use super::tap::Tap;
+use super::world::{ip, story, until};
 use crate::frames::announcement;
 use crate::table::Mac;
 
@@ -59,8 +61,12 @@ fn what_is_only_prepared_is_still_its_former_owners() {
         let mut daemon = Daemon::start().await;
         daemon.bring_up("web").await;
         daemon.bring_up("six").await;
-        daemon.announce("six", true);
         let tap = Tap::at_peer(&world);
+        daemon.announce("six", true);
+        let own = announcement(VIP6.parse().unwrap(), Mac([2, 0, 0, 0, 0, 1]), false);
+        until("the announcement is on", || {
+            tap.frame(Duration::from_secs(1)).as_ref() == own.first()
+        });
         tap.send(&announcement(VIP4.parse().unwrap(), OTHER, false)[0]);
         // Judged in order: when this one is told, the other was heard and passed over.
         tap.send(&announcement(VIP6.parse().unwrap(), OTHER, false)[0]);
@@ -79,10 +85,11 @@ fn whoever_answers_the_probe_is_a_foreign_claim() {
             ip(&format!("address add {VIP6}/64 dev peer0 nodad"));
         });
         // The kernel joins the group that the IPv6 probe goes to a moment after the address is there.
-        while !world
-            .at_peer(|| ip("-6 maddress show dev peer0"))
-            .contains("ff02::1:ff00:100")
-        {}
+        until("the peer listens", || {
+            world
+                .at_peer(|| ip("-6 maddress show dev peer0"))
+                .contains("ff02::1:ff00:100")
+        });
         for (group, address) in [("web", VIP4), ("six", VIP6)] {
             let since = Instant::now();
             daemon.net.want(&group.into(), &"vip".into(), true, true);

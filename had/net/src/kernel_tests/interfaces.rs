@@ -6,7 +6,8 @@ use std::time::Instant;
 use had_core::ports::ResourceStatus;
 use had_core::spec::InterfaceSpec;
 
-use super::world::{Daemon, Notes, VIP4, VIP6, ip, settings, story, summary};
+use super::daemon::{Daemon, VIP4, VIP6, settings};
+use super::world::{Notes, ip, story, summary};
 use crate::events::RECEIVE_BUFFER;
 
 #[test]
@@ -139,6 +140,26 @@ fn a_node_without_the_subnet_says_so_until_it_has_it() {
         ip("address add 10.77.0.1/24 dev eth0");
         daemon.until_ready("web", Ok(())).await;
         assert!(daemon.is_silent_about_resources());
+        daemon.net.shutdown().await;
+    });
+}
+
+#[test]
+fn a_refused_address_is_named_and_put_on_as_soon_as_it_can_be() {
+    const SWITCH: &str = "/proc/sys/net/ipv6/conf/eth0/disable_ipv6";
+    story(async |world| {
+        let mut daemon = Daemon::start().await;
+        daemon.bring_up("six").await;
+        std::fs::write(SWITCH, "1").unwrap();
+        let refused = "adding fd00:77::100 on eth0: Permission denied (os error 13)";
+        daemon
+            .until_status("six", &ResourceStatus::Failed(refused.into()))
+            .await;
+        std::fs::write(SWITCH, "0").unwrap();
+        daemon
+            .until_status("six", &ResourceStatus::Up("fd00:77::100/64 on eth0".into()))
+            .await;
+        assert!(world.holds(VIP6).await);
         daemon.net.shutdown().await;
     });
 }

@@ -4,5 +4,7 @@
 mod addresses;
 mod announcements;
 mod claims;
+mod daemon;
 mod interfaces;
+mod tap;
 mod world;

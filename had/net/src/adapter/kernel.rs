@@ -1,0 +1,174 @@
+//! What the kernel tells, and what is asked of it: one thing at a time, so that events and wishes are heard meanwhile.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use futures::future::BoxFuture;
+use tokio::time::Instant;
+
+use super::Adapter;
+use crate::events::News;
+use crate::reconcile::{Action, reconcile};
+use crate::table::{AddressKey, Change, Holder, Link, Table};
+
+/// Address changes in one go; between goes, events and wishes are heard.
+const ACTIONS_A_GO: usize = 256;
+/// Changes kept while a dump is on its way; beyond it the dump is repeated. Some 400 KiB.
+const CHANGES_DURING_DUMP: usize = 4_096;
+
+/// Something asked of the kernel came back.
+pub(super) enum Done {
+    Dump(io::Result<Table>),
+    Actions(Vec<(Action, io::Result<()>)>),
+}
+
+impl Adapter {
+    /// Takes in what the kernel told.
+    pub(super) fn hear(&mut self, news: News) {
+        if news.overrun {
+            tracing::warn!("events of the kernel were lost; looking at everything again");
+        }
+        self.stale |= news.overrun;
+        for change in news.changes {
+            if let Some(kept) = &mut self.during_dump {
+                if kept.len() < CHANGES_DURING_DUMP {
+                    kept.push(change.clone());
+                } else {
+                    self.stale = true;
+                }
+            }
+            self.apply(change);
+        }
+    }
+
+    fn apply(&mut self, change: Change) {
+        if let Change::Link(link) = &change {
+            let old = self.table.link(link.index).cloned();
+            self.note_link(old.as_ref(), link);
+        }
+        self.failures
+            .retain(|action, _| !concerns(&change, *action));
+        self.table.apply(change);
+    }
+
+    /// An interface appeared or changed: the gate covers it before anything is put on it, and where packets leave by it
+    /// again, or under another hardware address, the network is told anew.
+    fn note_link(&mut self, old: Option<&Link>, new: &Link) {
+        if old.is_none_or(|old| old.name != new.name) {
+            (self.links)();
+        }
+        let was_usable = old.is_some_and(Link::is_usable);
+        let moved = old.is_some_and(|old| old.mac != new.mac);
+        if new.is_usable() && (!was_usable || moved) {
+            let now = Instant::now();
+            for ((group, _), place) in &self.places {
+                if *place == Ok(new.index) {
+                    self.announcer.again(group, now);
+                }
+            }
+        }
+    }
+
+    /// What is to be asked of the kernel next; one thing at a time.
+    pub(super) fn next_work(&mut self) -> Option<BoxFuture<'static, Done>> {
+        let requests = self.requests.clone();
+        if self.stale {
+            self.stale = false;
+            self.during_dump = Some(Vec::new());
+            return Some(Box::pin(async move { Done::Dump(requests.dump().await) }));
+        }
+        let wanted = self
+            .wishes
+            .vips
+            .iter()
+            .filter(|(_, (_, wish))| wish.up)
+            .filter_map(|(key, (spec, _))| Some((spec.address, *self.places[key].as_ref().ok()?)))
+            .collect();
+        let mut actions = reconcile(&wanted, &self.table);
+        actions.retain(|action| !self.failures.contains_key(action));
+        actions.truncate(ACTIONS_A_GO);
+        if actions.is_empty() {
+            return None;
+        }
+        Some(Box::pin(async move {
+            Done::Actions(requests.perform(actions).await)
+        }))
+    }
+
+    pub(super) fn finish(&mut self, done: Done) {
+        match done {
+            Done::Dump(Ok(table)) => {
+                let replay = self.during_dump.take().unwrap_or_default();
+                for link in table.links() {
+                    let old = self.table.link(link.index).cloned();
+                    self.note_link(old.as_ref(), link);
+                }
+                self.table = table;
+                for change in replay {
+                    self.apply(change);
+                }
+            }
+            Done::Dump(Err(error)) => {
+                self.during_dump = None;
+                tracing::warn!(%error, "asking the kernel for its interfaces and addresses");
+            }
+            Done::Actions(results) => {
+                for (action, result) in results {
+                    self.finish_action(action, result);
+                }
+            }
+        }
+    }
+
+    /// The table learns a success at once; the kernel's event about it comes later and changes nothing.
+    fn finish_action(&mut self, action: Action, result: io::Result<()>) {
+        let errno = result.as_ref().err().and_then(io::Error::raw_os_error);
+        match (action, result) {
+            (Action::Add(key), Ok(())) => {
+                self.table.apply(Change::Address(key, Holder::Ours));
+            }
+            (Action::Remove(key), Ok(())) => self.table.apply(Change::AddressGone(key)),
+            (Action::Remove(key), Err(_)) if errno == Some(libc::EADDRNOTAVAIL) => {
+                self.table.apply(Change::AddressGone(key));
+            }
+            (Action::Add(key), Err(error)) => self.refused(action, "adding", key, &error),
+            (Action::Remove(key), Err(error)) => self.refused(action, "removing", key, &error),
+        }
+    }
+
+    /// The table may be behind the kernel: look again, then say it. Tried again at the next look, or when something changes
+    /// about the address or its interface.
+    fn refused(&mut self, action: Action, doing: &str, key: AddressKey, error: &io::Error) {
+        let AddressKey { address, index, .. } = key;
+        let text = format!(
+            "{doing} {address} on {}: {error}",
+            self.table.name_of(index)
+        );
+        tracing::warn!("{text}");
+        self.failures.insert(action, text);
+        self.stale = true;
+    }
+
+    /// The last thing: by a fresh table, so that nothing is left behind because an event was still on its way.
+    pub(super) async fn take_all_down(&mut self) {
+        if let Ok(table) = self.requests.dump().await {
+            self.table = table;
+        }
+        let actions = reconcile(&BTreeMap::new(), &self.table);
+        for (action, result) in self.requests.perform(actions).await {
+            if let Err(error) = result {
+                tracing::warn!(?action, %error, "at the end");
+            }
+        }
+    }
+}
+
+/// Whether a change may make a refused action possible.
+fn concerns(change: &Change, action: Action) -> bool {
+    let (Action::Add(refused) | Action::Remove(refused)) = action;
+    match change {
+        Change::Link(link) => link.index == refused.index,
+        Change::LinkGone(index) => *index == refused.index,
+        Change::Address(key, _) | Change::AddressGone(key) => key.address == refused.address,
+    }
+}
