@@ -1,0 +1,168 @@
+//! What befalls hosts, their clocks, their disks and their daemons.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use had_core::ports::Event;
+
+use super::Fate;
+use crate::host::Interrupt;
+use crate::runtime::{Rate, after};
+
+/// Holders' clocks may be slewed by so much (chrony's bound), slower or faster.
+const SLEW_PPM: u64 = 80_000;
+/// How often a daemon that was asked to end is looked at.
+const LOOK: Duration = Duration::from_millis(50);
+
+impl Fate {
+    /// `kill -9`, sometimes in the middle of an event, and a start some time later.
+    pub(super) fn kill(&mut self) -> bool {
+        let (host, away, within) = (self.victim(), self.away(), self.dice.chance(400));
+        if !self.cluster.hosts[host].is_up() {
+            return false;
+        }
+        let text = format!(
+            "{}'s daemon is killed, back after {away:?}",
+            self.name(host)
+        );
+        self.cluster.fault(text);
+        if within {
+            self.cluster.hosts[host].interrupt(Interrupt::Kill(away));
+        } else {
+            self.cluster.kill_and_restart(host, away);
+        }
+        true
+    }
+
+    pub(super) fn power_loss(&mut self) -> bool {
+        let (host, away) = (self.victim(), self.away());
+        if !self.cluster.hosts[host].is_powered() {
+            return false;
+        }
+        self.cluster
+            .fault(format!("{} loses its power for {away:?}", self.name(host)));
+        self.cluster.power_off(host);
+        let cluster = Rc::clone(&self.cluster);
+        after(away, move || cluster.power_on(host));
+        true
+    }
+
+    pub(super) fn freeze(&mut self) -> bool {
+        let (host, length, within) = (self.victim(), self.length(), self.dice.chance(500));
+        if !self.cluster.hosts[host].is_up() {
+            return false;
+        }
+        let where_to = if within {
+            " in the middle of an event"
+        } else {
+            ""
+        };
+        self.cluster.fault(format!(
+            "{}'s daemon freezes for {length:?}{where_to}",
+            self.name(host)
+        ));
+        if within {
+            self.cluster.hosts[host].interrupt(Interrupt::Freeze(length));
+        } else {
+            self.cluster.freeze(host, length);
+        }
+        true
+    }
+
+    pub(super) fn suspend(&mut self) -> bool {
+        let (host, length) = (self.victim(), self.length());
+        if !self.cluster.hosts[host].is_powered() {
+            return false;
+        }
+        self.cluster
+            .fault(format!("{} is suspended for {length:?}", self.name(host)));
+        self.cluster.suspend(host, length);
+        true
+    }
+
+    /// Slews a host's clocks, within the margins that leases allow for.
+    pub(super) fn slew(&mut self) -> bool {
+        let host = self.victim();
+        let amount = if self.dice.chance(300) {
+            SLEW_PPM
+        } else {
+            self.dice.between(0, SLEW_PPM + 1)
+        };
+        let amount = i64::try_from(amount).unwrap_or(0);
+        let ppm = if self.dice.chance(700) {
+            -amount
+        } else {
+            amount
+        };
+        self.cluster.fault(format!(
+            "{}'s clock is slewed by {ppm} ppm",
+            self.name(host)
+        ));
+        self.cluster
+            .kernel
+            .slew(self.cluster.hosts[host].node, Rate::ppm(ppm));
+        true
+    }
+
+    /// A host comes back with an empty disk. Only one at a time, while all others are well and know of one another: a
+    /// second one before the first is a voter again would be a lost majority.
+    pub(super) fn wipe(&mut self) -> bool {
+        let host = self.victim();
+        if !self.everybody_is_well() {
+            return false;
+        }
+        let away = self.away();
+        self.cluster.fault(format!(
+            "{}'s disk is replaced by an empty one, back after {away:?}",
+            self.name(host)
+        ));
+        self.cluster.power_off(host);
+        self.cluster.hosts[host].wipe();
+        let cluster = Rc::clone(&self.cluster);
+        after(away, move || cluster.power_on(host));
+        true
+    }
+
+    /// Every host is up, every disk is a voter, every link is open.
+    fn everybody_is_well(&self) -> bool {
+        let cluster = &self.cluster;
+        let checks = cluster.checks.borrow();
+        let Some((newest, state)) = checks.decided_moves.newest() else {
+            return false;
+        };
+        let network = cluster.network.borrow();
+        cluster.hosts.iter().enumerate().all(|(index, host)| {
+            host.voter()
+                .is_some_and(|voter| state.voters.get(&host.name) == Some(&voter))
+                && host.applied() == newest
+                && cluster.kernel.runs(host.node)
+                && (0..cluster.hosts.len()).all(|other| network.connected(index, other))
+        })
+    }
+
+    /// SIGTERM: the daemon hands over and ends; it is started again some time after it has.
+    pub(super) fn terminate(&mut self) -> bool {
+        let (host, away) = (self.victim(), self.away());
+        if !self.cluster.hosts[host].is_up() {
+            return false;
+        }
+        self.cluster.fault(format!(
+            "{}'s daemon is asked to end, back {away:?} after it has",
+            self.name(host)
+        ));
+        self.cluster.hosts[host].is_asked_to_leave();
+        self.cluster.hosts[host].push(Event::Shutdown);
+        start_when_ended(Rc::clone(&self.cluster), host, away);
+        true
+    }
+}
+
+fn start_when_ended(cluster: Rc<crate::cluster::Cluster>, host: usize, away: Duration) {
+    after(LOOK, move || {
+        if cluster.hosts[host].is_running() {
+            start_when_ended(cluster, host, away);
+        } else {
+            after(away, move || cluster.start_daemon(host));
+        }
+    });
+}

@@ -1,0 +1,295 @@
+//! A simulated host: its power, its kernel (gates, addresses), its disk, and the daemon on it.
+//!
+//! ```text
+//!  power ─▶ kernel: gates, addresses (outlive the daemon) ─▶ daemon: driver ─▶ had_core::Node
+//!        └▶ disk (outlives everything but a wipe)                └─▶ had_consensus::Consensus
+//! ```
+
+mod driver;
+mod links;
+mod power;
+mod store_thread;
+
+pub use links::Answered;
+pub use power::booted;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::time::Duration;
+
+use had_consensus::Consensus;
+use had_core::ids::{CommandId, GroupName, NodeName, RequestId, ResourceName, VoterId};
+use had_core::message::Sender;
+use had_core::ports::{Event, Reply, Request};
+use had_core::time::BootTime;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::cluster::Cluster;
+use crate::disk::HostDisk;
+use crate::runtime::{Clocks, Kernel, NodeIndex, SimRuntime};
+
+/// One host.
+#[derive(Debug)]
+pub struct Host {
+    /// The name of the node.
+    pub name: NodeName,
+    /// In the executor.
+    pub node: NodeIndex,
+    /// Its disk.
+    pub disk: HostDisk,
+    inner: RefCell<Inner>,
+}
+
+/// What becomes of a daemon between two of its steps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Interrupt {
+    /// It stands still for this long.
+    Freeze(Duration),
+    /// It is killed, and started again after this long.
+    Kill(Duration),
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    powered: bool,
+    /// The daemon is there, if only just starting.
+    running: bool,
+    /// In the kernel: they outlive the daemon.
+    gates: BTreeMap<GroupName, BootTime>,
+    /// In the kernel too.
+    addresses: BTreeSet<(GroupName, ResourceName)>,
+    process: Option<Process>,
+    interrupt: Option<Interrupt>,
+    lives: u64,
+    applied: u64,
+    /// The daemon was asked to end.
+    leaving: bool,
+    /// How often the disk was wiped.
+    wiped: u64,
+}
+
+/// One life of the daemon.
+#[derive(Debug)]
+struct Process {
+    life: u64,
+    sender: Sender,
+    inbox: mpsc::UnboundedSender<Event>,
+    consensus: Rc<Consensus<SimRuntime>>,
+    waiting: BTreeMap<RequestId, oneshot::Sender<Reply>>,
+    requests: u64,
+    wishes: BTreeMap<(GroupName, ResourceName), u64>,
+}
+
+impl Host {
+    /// A host that is off.
+    #[must_use]
+    pub fn new(name: NodeName, kernel: &Kernel) -> Self {
+        let node = kernel.add_node(Clocks::ideal());
+        Self {
+            name,
+            node,
+            disk: HostDisk::default(),
+            inner: RefCell::default(),
+        }
+    }
+
+    /// Whether it has power.
+    #[must_use]
+    pub fn is_powered(&self) -> bool {
+        self.inner.borrow().powered
+    }
+
+    /// Whether its daemon has started up.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.inner.borrow().process.is_some()
+    }
+
+    /// Its daemon's voter.
+    #[must_use]
+    pub fn voter(&self) -> Option<VoterId> {
+        self.inner
+            .borrow()
+            .process
+            .as_ref()
+            .map(|process| process.sender.voter)
+    }
+
+    /// The last index that its present daemon has applied.
+    #[must_use]
+    pub fn applied(&self) -> u64 {
+        self.inner.borrow().applied
+    }
+
+    /// Whether its daemon is there, if only just starting.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.inner.borrow().running
+    }
+
+    /// Notes that its daemon was asked to end.
+    pub fn is_asked_to_leave(&self) {
+        self.inner.borrow_mut().leaving = true;
+    }
+
+    /// Whether its daemon was asked to end, and has not yet.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        let inner = self.inner.borrow();
+        inner.running && inner.leaving
+    }
+
+    fn consensus(&self) -> Option<Rc<Consensus<SimRuntime>>> {
+        self.inner
+            .borrow()
+            .process
+            .as_ref()
+            .map(|process| Rc::clone(&process.consensus))
+    }
+
+    /// Lets something befall its daemon between two of its next steps.
+    pub fn interrupt(&self, interrupt: Interrupt) {
+        self.inner.borrow_mut().interrupt = Some(interrupt);
+    }
+
+    fn take_interrupt(&self) -> Option<Interrupt> {
+        self.inner.borrow_mut().interrupt.take()
+    }
+
+    /// Replaces its disk by an empty one.
+    pub fn wipe(&self) {
+        self.inner.borrow_mut().wiped += 1;
+        self.disk.wipe();
+    }
+
+    /// The voter that an empty disk would become: legible, and never drawn twice.
+    fn fresh_voter(&self) -> VoterId {
+        VoterId(self.node as u64 * 16 + self.inner.borrow().wiped)
+    }
+
+    /// Its daemon has started up.
+    fn becomes(
+        &self,
+        sender: Sender,
+        inbox: mpsc::UnboundedSender<Event>,
+        consensus: Rc<Consensus<SimRuntime>>,
+    ) {
+        let mut inner = self.inner.borrow_mut();
+        inner.process = Some(Process {
+            life: inner.lives,
+            sender,
+            inbox,
+            consensus,
+            waiting: BTreeMap::new(),
+            requests: 0,
+            wishes: BTreeMap::new(),
+        });
+    }
+
+    fn speaks_as(&self, sender: &Sender) {
+        if let Some(process) = &mut self.inner.borrow_mut().process
+            && process.sender != *sender
+        {
+            process.sender = sender.clone();
+        }
+    }
+
+    /// Hands an event to its daemon; lost where there is none.
+    pub fn push(&self, event: Event) {
+        if let Some(process) = &self.inner.borrow().process {
+            // A daemon that is just ending reads no further: then the event is lost as on a closed socket.
+            drop(process.inbox.send(event));
+        }
+    }
+
+    /// An operator asks its daemon; the reply is lost where the daemon is.
+    pub fn request(&self, id: CommandId, what: Request) -> Option<oneshot::Receiver<Reply>> {
+        let mut inner = self.inner.borrow_mut();
+        let process = inner.process.as_mut()?;
+        process.requests += 1;
+        let request = RequestId(process.requests);
+        let (reply, replied) = oneshot::channel();
+        process.waiting.insert(request, reply);
+        process
+            .inbox
+            .send(Event::Request { request, id, what })
+            .ok()?;
+        Some(replied)
+    }
+
+    fn reply(&self, request: RequestId, reply: Reply) {
+        let waiting = {
+            let mut inner = self.inner.borrow_mut();
+            inner
+                .process
+                .as_mut()
+                .and_then(|process| process.waiting.remove(&request))
+        };
+        if let Some(waiting) = waiting {
+            // An operator that has given up hears nothing.
+            drop(waiting.send(reply));
+        }
+    }
+
+    /// A wish for a resource; the latest counts.
+    fn wishes(&self, group: &GroupName, resource: &ResourceName) -> u64 {
+        let mut inner = self.inner.borrow_mut();
+        let Some(process) = inner.process.as_mut() else {
+            return 0;
+        };
+        let wish = process
+            .wishes
+            .entry((group.clone(), resource.clone()))
+            .or_default();
+        *wish += 1;
+        *wish
+    }
+
+    /// The wish comes true, if it is still the latest.
+    fn fulfils(&self, group: &GroupName, resource: &ResourceName, wish: u64, up: bool) -> bool {
+        let mut inner = self.inner.borrow_mut();
+        let key = (group.clone(), resource.clone());
+        let latest = inner
+            .process
+            .as_ref()
+            .and_then(|process| process.wishes.get(&key).copied());
+        if latest != Some(wish) {
+            return false;
+        }
+        if up {
+            inner.addresses.insert(key);
+        } else {
+            inner.addresses.remove(&key);
+        }
+        true
+    }
+}
+
+impl Cluster {
+    /// What a daemon does first: every gate shut, every address of an earlier life gone.
+    fn shut_everything(&self, host: usize) {
+        let groups: Vec<GroupName> = {
+            let mut inner = self.hosts[host].inner.borrow_mut();
+            inner.addresses.clear();
+            inner.gates.keys().cloned().collect()
+        };
+        for group in groups {
+            self.write_gate(host, &group, BootTime::ZERO);
+        }
+    }
+
+    /// One store into the kernel's map.
+    fn write_gate(&self, host: usize, group: &GroupName, until: BootTime) {
+        self.hosts[host]
+            .inner
+            .borrow_mut()
+            .gates
+            .insert(group.clone(), until);
+        let checked = {
+            let single_owner = &mut self.checks.borrow_mut().single_owner;
+            single_owner.written(group, host, until, |host| self.boot(host))
+        };
+        self.expect(checked);
+    }
+}
