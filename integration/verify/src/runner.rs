@@ -39,7 +39,7 @@ impl Report {
             text += &format!("left out: {line}\n");
         }
         if self.interrupted {
-            text += "interrupted: the steps after this one did not run\n";
+            text += "interrupted: the steps that are not shown did not run\n";
         }
         let verdict = if self.held() {
             "all that was asked for holds"
@@ -87,7 +87,6 @@ pub(crate) fn run(
     let mut report = Report::default();
     for step in steps {
         if interrupt::asked() {
-            report.interrupted = true;
             break;
         }
         if let Some(name) = report.blocks(step) {
@@ -102,6 +101,7 @@ pub(crate) fn run(
         }
         one(workspace, step, &mut report, screen)?;
     }
+    report.interrupted = interrupt::asked();
     writeln!(screen.out, "\n{}", report.closing(begun.elapsed()))?;
     Ok(report)
 }

@@ -2,8 +2,14 @@
 
 use crate::step::{Failure, Job, Passed, Tally, tail};
 
-/// How many histories are tried.
-const SEEDS: &str = "0..500";
+/// How many histories are tried: as many as fit into the budget, with room for a slower machine.
+const SEEDS: u64 = 500;
+
+/// How long each is: a minute of the cluster's life, enough for every kind of fault and its healing.
+const HEARTBEATS: &str = "600";
+
+/// How many faults each meets, taken over all.
+const FAULTS: u64 = 50;
 
 /// How many are repeated, and how often.
 const REPEATED: (&str, &str) = ("0..3", "3");
@@ -23,8 +29,28 @@ fn build(job: &mut Job<'_>) -> Result<(), Failure> {
 /// A seed does; the output names the command that repeats it.
 pub(crate) fn seeds(job: &mut Job<'_>) -> Result<Passed, Failure> {
     build(job)?;
-    let output = job.must(job.workspace.built(PROGRAM).args(["--seeds", SEEDS]))?;
-    Ok(Passed::one(last_line(&output)))
+    let range = format!("0..{SEEDS}");
+    let call = ["--seeds", &range, "--heartbeats", HEARTBEATS];
+    let output = job.must(job.workspace.built(PROGRAM).args(call))?;
+    enough(&output)
+        .map(Passed::one)
+        .map_err(|lack| Failure::one(lack, tail(&output)))
+}
+
+/// The simulator's own summary, where it tried as much as it should: `500 seeds of 600 heartbeats: 31000 faults, …`.
+fn enough(output: &str) -> Result<String, String> {
+    let line = output.lines().find(|line| line.contains(" seeds of "));
+    let line = line.ok_or("the simulator does not say how many seeds it tried")?;
+    let number = |before: &str| {
+        let text = line.split(before).next()?.rsplit(' ').next()?;
+        text.parse::<u64>().ok()
+    };
+    match (number(" seeds of "), number(" faults")) {
+        (Some(SEEDS), Some(faults)) if faults >= FAULTS * SEEDS => Ok(line.to_owned()),
+        _ => Err(format!(
+            "{SEEDS} seeds with {FAULTS} faults each were asked for: {line}"
+        )),
+    }
 }
 
 /// The same seed gives the same history.
@@ -50,9 +76,10 @@ pub(crate) fn plants(job: &mut Job<'_>) -> Result<Passed, Failure> {
     if names.is_empty() {
         return Err(Failure::one("the simulator knows no planted mistakes", ""));
     }
+    let range = format!("0..{SEEDS}");
     let (mut missed, mut excerpt) = (Vec::new(), String::new());
     for name in &names {
-        let call = ["--plant", name, "--seeds", SEEDS];
+        let call = ["--plant", name, "--seeds", &range];
         let (found, output) = job.does(job.workspace.built(PROGRAM).args(call))?;
         if !found {
             missed.push(*name);
@@ -100,6 +127,19 @@ mod tests {
             first_words("record-short  ended too early\n\nindex-ignored\n"),
             ["record-short", "index-ignored"]
         );
+    }
+
+    #[test]
+    fn fewer_seeds_or_faults_than_promised_are_a_failure() {
+        let said = |seeds: u64, faults: u64| {
+            enough(&format!(
+                "\n{seeds} seeds of 600 heartbeats: {faults} faults, 9 leaders; 1.0 s\nfine"
+            ))
+        };
+        assert!(said(500, 25_000).unwrap().starts_with("500 seeds of 600"));
+        assert!(said(499, 30_000).is_err());
+        assert!(said(500, 24_999).is_err());
+        assert!(enough("every promise is kept").is_err());
     }
 
     #[test]
