@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::error::GateError;
 
@@ -71,6 +73,23 @@ pub struct Dropped {
     pub ingress: u64,
     /// On their way out.
     pub egress: u64,
+}
+
+/// How long to wait for the holder of a gate to let go: a killed one may still be on its way out, and what a
+/// process has just forked holds its descriptors until it executes its own program.
+const HOLDER_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Tries to take what one process alone may hold; `None` where another goes on holding it.
+pub(crate) fn take_patiently<T, E>(
+    mut take: impl FnMut() -> Result<Option<T>, E>,
+) -> Result<Option<T>, E> {
+    let start = Instant::now();
+    loop {
+        match take()? {
+            None if start.elapsed() < HOLDER_PATIENCE => thread::sleep(Duration::from_millis(10)),
+            outcome => return Ok(outcome),
+        }
+    }
 }
 
 /// An instance's name as the kernel's name spaces take it (bpffs keeps dots for itself): anything unusual
@@ -152,13 +171,13 @@ impl Slots {
             .ok_or(GateError::NoSuchGroup(group))
     }
 
-    /// Slots that `self` uses and `next` does not.
+    /// The slots of groups that are not in `next`; another group may have one of them there.
     pub(crate) fn freed(&self, next: &Self) -> Vec<u32> {
-        self.by_index
+        let gone = self
+            .by_name
             .iter()
-            .copied()
-            .filter(|slot| !next.by_index.contains(slot))
-            .collect()
+            .filter(|(name, _)| !next.by_name.contains_key(*name));
+        gone.map(|(_, slot)| *slot).collect()
     }
 
     fn name(&self, slot: u32) -> String {
@@ -199,8 +218,12 @@ mod tests {
             before.of(0).unwrap(),
             "the slot of `a` is free again"
         );
-        let alone = before.assign(&[group("b", &[])], 9).unwrap();
-        assert_eq!(before.freed(&alone), vec![before.of(0).unwrap()]);
+        assert_eq!(
+            before.freed(&after),
+            vec![before.of(0).unwrap()],
+            "`new` must begin shut"
+        );
+        assert_eq!(after.freed(&after), Vec::<u32>::new());
     }
 
     #[test]

@@ -19,7 +19,7 @@ use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 
 use super::sys;
 use crate::error::{Doing, GateError};
-use crate::settings::kernel_name;
+use crate::settings::{kernel_name, take_patiently};
 
 const BPFFS: &str = "/sys/fs/bpf";
 
@@ -37,7 +37,8 @@ impl Pins {
             .doing(|| "reading the network namespace".into())?
             .ino();
         let directory = root.join(format!("{}:{namespace}", kernel_name(instance)));
-        let lock = lock(&directory).doing(|| format!("locking {}", directory.display()))?;
+        let lock = take_patiently(|| lock(&directory))
+            .doing(|| format!("locking {}", directory.display()))?;
         let lock = lock.ok_or_else(|| GateError::Held {
             instance: instance.into(),
         })?;

@@ -20,7 +20,7 @@ use std::net::IpAddr;
 use crate::error::{Doing, GateError};
 use crate::interfaces;
 use crate::netlink::Channel;
-use crate::settings::{Dropped, GuardedGroup, SLOTS, Slots, kernel_name};
+use crate::settings::{Dropped, GuardedGroup, SLOTS, Slots, kernel_name, take_patiently};
 
 use batch::{Batch, Nftables, Verb};
 use chains::{IN, OUT, base_chain};
@@ -80,14 +80,11 @@ impl NftGate {
             handle: 0,
             hooked: BTreeMap::new(),
         };
-        let found = gate
-            .table()
-            .doing(|| format!("looking for the table {name}"))?;
-        if found.is_some_and(|table| table.flags & TABLE_OWNER != 0) {
-            return Err(GateError::Held {
+        let found = take_patiently(|| gate.unowned_table())
+            .doing(|| format!("looking for the table {name}"))?
+            .ok_or_else(|| GateError::Held {
                 instance: instance.into(),
-            });
-        }
+            })?;
         gate.build(found.is_some(), ownership)
             .doing(|| format!("building the table {name}"))?;
         Ok(gate)
@@ -291,6 +288,13 @@ impl NftGate {
         self.tables
             .transact(|batch| batch.delete(Verb::DeleteTable, |_| {}))
             .doing(|| "removing the gate's table".into())
+    }
+
+    /// The table that an earlier life may have left; `None` where another process owns it.
+    fn unowned_table(&mut self) -> io::Result<Option<Option<Table>>> {
+        let found = self.table()?;
+        let is_owned = found.is_some_and(|table| table.flags & TABLE_OWNER != 0);
+        Ok((!is_owned).then_some(found))
     }
 
     fn table(&mut self) -> io::Result<Option<Table>> {

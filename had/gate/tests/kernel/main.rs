@@ -1,8 +1,12 @@
 //! The gate on a real kernel: the same stories for every way of standing in it.
 
+mod deadlines;
 mod frames;
 mod judging;
 mod lab;
+mod neighbours;
+mod service;
+mod survival;
 mod tun;
 mod wire;
 

@@ -85,6 +85,27 @@ impl Packets {
         false
     }
 
+    /// Awaits one frame, and fails where the other arrives before it.
+    pub(crate) fn await_frame_unless(&self, frame: &[u8], other: &[u8]) {
+        let (start, mut buffer) = (Instant::now(), [0; 16_384]);
+        loop {
+            assert!(
+                start.elapsed() < PATIENCE,
+                "a frame that no gate looks at is missing"
+            );
+            let Some(length) = self.receive(&mut buffer) else {
+                continue;
+            };
+            assert!(
+                !buffer[..length].starts_with(other),
+                "a guarded frame came through"
+            );
+            if buffer[..length].starts_with(frame) {
+                return;
+            }
+        }
+    }
+
     fn receive(&self, buffer: &mut [u8]) -> Option<usize> {
         let (fd, flags) = (self.0.as_raw_fd(), libc::MSG_DONTWAIT);
         // SAFETY: the buffer has that many bytes.

@@ -1,0 +1,119 @@
+//! Deadlines are absolute: what is late opens nothing, and nobody is needed to shut.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::frames::{ARP, REPLY, Way, arp, ethernet};
+use crate::lab::{Kind, Lab, PEER, VIPS, add_vips, boot_in, boot_ns, far};
+use crate::service::{Client, Echo};
+use crate::wire::passes;
+
+crate::stories!(
+    a_client_is_answered_until_the_deadline_and_not_after,
+    a_renewed_deadline_is_the_one_that_counts,
+    a_late_write_opens_nothing,
+    thousands_of_renewals_leave_no_gap,
+);
+
+const LEASE: Duration = Duration::from_millis(300);
+
+fn a_client_is_answered_until_the_deadline_and_not_after(lab: &Lab) {
+    let mut gate = lab.open();
+    add_vips();
+    let _echo = Echo::start();
+    let clients = Client::for_both_families(lab, 0);
+    for client in &clients {
+        assert!(!client.is_answered(), "shut");
+        let until = boot_in(LEASE);
+        gate.set(0, until).unwrap();
+        let mut last = 0;
+        while boot_ns() < until + 50_000_000 {
+            let asked = boot_ns();
+            if client.is_answered() {
+                last = asked;
+            }
+        }
+        assert!(
+            last < until,
+            "answered a question asked {} ns late",
+            last.saturating_sub(until)
+        );
+        let early = Duration::from_nanos(until - last);
+        assert!(
+            early < lab.margin() + Duration::from_millis(100),
+            "silent {early:?} too early"
+        );
+    }
+}
+
+fn a_renewed_deadline_is_the_one_that_counts(lab: &Lab) {
+    let mut gate = lab.open();
+    let frame = ethernet(Way::Out, ARP, &arp(REPLY, VIPS[0], PEER));
+    gate.set(0, far()).unwrap();
+    gate.set(0, boot_in(LEASE)).unwrap();
+    assert!(passes(lab, Way::Out, &frame), "renewed, though for less");
+    let first_end = boot_in(LEASE);
+    while boot_ns() < first_end + 100_000_000 {
+        gate.set(0, boot_in(LEASE)).unwrap();
+        assert!(passes(lab, Way::Out, &frame), "renewed again and again");
+    }
+    let end = boot_in(LEASE);
+    gate.set(0, end).unwrap();
+    while boot_ns() < end {
+        thread::yield_now();
+    }
+    assert!(!passes(lab, Way::Out, &frame), "not renewed");
+}
+
+/// What a writer does that slept: its deadlines are past, or nearly.
+fn a_late_write_opens_nothing(lab: &Lab) {
+    let mut gate = lab.open();
+    let frame = ethernet(Way::Out, ARP, &arp(REPLY, VIPS[0], PEER));
+    for late_ms in [0, 1, 5, 414, 100_000] {
+        let computed_from = boot_ns().saturating_sub(late_ms * 1_000_000);
+        gate.set(0, computed_from).unwrap();
+        assert!(!passes(lab, Way::Out, &frame), "{late_ms} ms late");
+    }
+    gate.set(0, far()).unwrap();
+    gate.set(0, boot_ns() - 1).unwrap();
+    assert!(
+        !passes(lab, Way::Out, &frame),
+        "a past deadline shuts what was open"
+    );
+}
+
+/// Renewals replace the grant that is in force; no packet may fall between the two.
+fn thousands_of_renewals_leave_no_gap(lab: &Lab) {
+    let mut gate = lab.open();
+    add_vips();
+    let _echo = Echo::start();
+    let [client, _] = Client::for_both_families(lab, 0);
+    gate.set(0, far()).unwrap();
+    let stop = AtomicBool::new(false);
+    let asked = thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let (mut asked, mut answered) = (0, 0);
+            while !stop.load(Ordering::Relaxed) {
+                asked += 1;
+                answered += u32::from(client.is_answered());
+            }
+            (asked, answered)
+        });
+        let rounds = if lab.kind == Kind::Nft {
+            3_000
+        } else {
+            300_000
+        };
+        for _ in 0..rounds {
+            gate.set(0, far()).unwrap();
+        }
+        stop.store(true, Ordering::Relaxed);
+        asking.join()
+    });
+    let (asked, answered) = asked.unwrap();
+    assert!(
+        asked > 10 && answered == asked,
+        "{answered} of {asked} answered"
+    );
+}
