@@ -147,7 +147,7 @@ impl Peering {
         let answer = self
             .ask::<R>(RPCTypes::AppendEntries, request, Carriage::Call, deadline)
             .await?;
-        rpc::append_answered(answer).map_err(|error| network(&error))
+        rpc::append_answered(&answer).map_err(|error| network(&error))
     }
 }
 
@@ -198,7 +198,7 @@ impl<R: Runtime> RaftNetworkV2<Types<R>> for Peering {
         let answer = self
             .ask::<R>(RPCTypes::Vote, request, Carriage::Call, option.hard_ttl())
             .await?;
-        rpc::ballot_answered(answer).map_err(|error| network(&error))
+        rpc::ballot_answered(&answer).map_err(|error| network(&error))
     }
 
     /// openraft's own would grant every pre-vote unasked.
@@ -211,7 +211,7 @@ impl<R: Runtime> RaftNetworkV2<Types<R>> for Peering {
         let answer = self
             .ask::<R>(RPCTypes::Vote, request, Carriage::Call, option.hard_ttl())
             .await?;
-        rpc::ballot_answered(answer).map_err(|error| network(&error))
+        rpc::ballot_answered(&answer).map_err(|error| network(&error))
     }
 
     async fn full_snapshot(
@@ -230,7 +230,7 @@ impl<R: Runtime> RaftNetworkV2<Types<R>> for Peering {
         );
         match Types::<R>::select2(cancel, send).await {
             Select2::First(closed) => Err(closed.into()),
-            Select2::Second(answer) => rpc::snapshot_answered(answer?)
+            Select2::Second(answer) => rpc::snapshot_answered(&answer?)
                 .map_err(|error| StreamingError::Network(NetworkError::new(&error))),
         }
     }
@@ -247,7 +247,7 @@ impl<R: Runtime> RaftNetworkV2<Types<R>> for Peering {
             Carriage::Call,
             option.hard_ttl(),
         );
-        rpc::transfer_answered(answer.await?)
+        rpc::transfer_answered(&answer.await?)
             .map(Ok)
             .map_err(|error| network(&error))
     }

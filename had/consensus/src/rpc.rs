@@ -9,7 +9,7 @@ use prost::Message;
 use crate::runtime::Runtime;
 use crate::types::{self, Snapshot, Types, Vote};
 use crate::wire::{
-    Answer, AnswerBody, Append, AppendAnswer, Ballot, BallotAnswer, InstallSnapshot, Outcome,
+    self, Answer, AnswerBody, Append, AppendAnswer, Ballot, BallotAnswer, InstallSnapshot, Outcome,
     Request, RequestBody, SnapshotAnswer, Transfer, TransferAnswer, WireError,
 };
 
@@ -42,7 +42,7 @@ pub(crate) fn decode_answer(bytes: &[u8]) -> Result<Answer, WireError> {
     Ok(Answer::decode(bytes)?)
 }
 
-fn vote(vote: Option<crate::wire::Vote>) -> Result<Vote, WireError> {
+fn vote(vote: Option<wire::Vote>) -> Result<Vote, WireError> {
     vote.map(Into::into).ok_or(WireError::Missing("a vote"))
 }
 
@@ -84,9 +84,9 @@ pub(crate) fn append_answer<R: Runtime>(answer: &AppendEntriesResponse<Types<R>>
 }
 
 pub(crate) fn append_answered<R: Runtime>(
-    answer: Answer,
+    answer: &Answer,
 ) -> Result<AppendEntriesResponse<Types<R>>, AnswerError> {
-    let Some(AnswerBody::Append(answer)) = answer.body else {
+    let Some(AnswerBody::Append(answer)) = &answer.body else {
         return Err(AnswerError::Other);
     };
     match answer.outcome() {
@@ -124,9 +124,9 @@ pub(crate) fn ballot_answer<R: Runtime>(answer: &VoteResponse<Types<R>>) -> Answ
 }
 
 pub(crate) fn ballot_answered<R: Runtime>(
-    answer: Answer,
+    answer: &Answer,
 ) -> Result<VoteResponse<Types<R>>, AnswerError> {
-    let Some(AnswerBody::Ballot(answer)) = answer.body else {
+    let Some(AnswerBody::Ballot(answer)) = &answer.body else {
         return Err(AnswerError::Other);
     };
     let last = answer.last.map(Into::into);
@@ -152,9 +152,9 @@ pub(crate) fn snapshot_answer<R: Runtime>(answer: &SnapshotResponse<Types<R>>) -
 }
 
 pub(crate) fn snapshot_answered<R: Runtime>(
-    answer: Answer,
+    answer: &Answer,
 ) -> Result<SnapshotResponse<Types<R>>, AnswerError> {
-    let Some(AnswerBody::Snapshot(answer)) = answer.body else {
+    let Some(AnswerBody::Snapshot(answer)) = &answer.body else {
         return Err(AnswerError::Other);
     };
     Ok(SnapshotResponse::new(vote(answer.vote)?))
@@ -183,11 +183,12 @@ pub(crate) fn transfer_answer(refused: Option<String>) -> AnswerBody {
     AnswerBody::Transfer(TransferAnswer { refused })
 }
 
-pub(crate) fn transfer_answered(answer: Answer) -> Result<(), AnswerError> {
-    let Some(AnswerBody::Transfer(answer)) = answer.body else {
+pub(crate) fn transfer_answered(answer: &Answer) -> Result<(), AnswerError> {
+    let Some(AnswerBody::Transfer(answer)) = &answer.body else {
         return Err(AnswerError::Other);
     };
-    answer
-        .refused
-        .map_or(Ok(()), |why| Err(AnswerError::NotAccepted(why)))
+    match &answer.refused {
+        None => Ok(()),
+        Some(why) => Err(AnswerError::NotAccepted(why.clone())),
+    }
 }

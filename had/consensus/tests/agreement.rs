@@ -97,8 +97,14 @@ async fn a_permit_says_when_the_acknowledged_quorum_was_asked() {
     let age = now().since(permit.quorum_acked);
     assert!(age < cluster.settings.timing.election_max() * 2, "{age:?}");
     assert!(permit.quorum_acked < now());
-    let acks = leader.peer_acks();
-    assert_eq!(acks.len(), 2);
+    // One answer makes the quorum; the other follower's comes when it comes.
+    let both = async {
+        while leader.peer_acks().len() < 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        leader.peer_acks()
+    };
+    let acks = within("both answers", both).await;
     assert!(acks.values().all(|ack| *ack <= now()));
     for follower in cluster.others(permit.leader.voter) {
         assert_eq!(cluster.consensus(follower).permit().await, None);
@@ -138,7 +144,8 @@ async fn an_isolated_leader_leads_on_but_permits_and_accepts_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_proposal_cut_off_half_way_has_an_unknown_outcome() {
-    let (cluster, before) = Cluster::formed(3, LEASE).await;
+    // Long, since it must still stand when a busy machine comes to the proposal.
+    let (cluster, before) = Cluster::formed(3, LEASE * 4).await;
     let old = before.leader.voter;
     let others = cluster.others(old);
     cluster.write(before.leader, b"first").await;

@@ -1,12 +1,11 @@
 //! Requests of other voters' engines.
 
 use had_core::ids::VoterId;
-use openraft::errors::{Fatal, RaftError};
 
 use super::Consensus;
 use crate::rpc;
 use crate::runtime::Runtime;
-use crate::wire::{AnswerBody, RequestBody, WireError};
+use crate::wire::{AnswerBody, RequestBody, Transfer, WireError};
 
 /// Why a request is not answered.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +54,7 @@ impl<R: Runtime> Consensus<R> {
                 let (vote, snapshot) = rpc::snapshot_asked(request)?;
                 genuine(from, vote.leader_id.node_id)?;
                 let answer = self.raft.install_full_snapshot(vote, snapshot).await;
-                rpc::snapshot_answer(&answer.map_err(stopped)?)
+                rpc::snapshot_answer(&answer.map_err(ended)?)
             }
             RequestBody::Transfer(request) => self.serve_transfer(from, request).await?,
         };
@@ -65,7 +64,7 @@ impl<R: Runtime> Consensus<R> {
     async fn serve_transfer(
         &self,
         from: VoterId,
-        request: crate::wire::Transfer,
+        request: Transfer,
     ) -> Result<AnswerBody, ServeError> {
         let request = rpc::transfer_asked::<R>(request)?;
         genuine(from, request.from_leader().leader_id.node_id)?;
@@ -73,7 +72,7 @@ impl<R: Runtime> Consensus<R> {
             .raft
             .handle_transfer_leader(request)
             .await
-            .map_err(stopped)?;
+            .map_err(ended)?;
         Ok(rpc::transfer_answer(
             outcome.err().map(|error| error.to_string()),
         ))
@@ -90,10 +89,6 @@ fn genuine(sender: VoterId, speaker: u64) -> Result<(), ServeError> {
     }
 }
 
-fn ended<R: Runtime>(error: RaftError<crate::types::Types<R>>) -> ServeError {
-    ServeError::Ended(error.to_string())
-}
-
-fn stopped<R: Runtime>(error: Fatal<crate::types::Types<R>>) -> ServeError {
+fn ended(error: impl std::error::Error) -> ServeError {
     ServeError::Ended(error.to_string())
 }

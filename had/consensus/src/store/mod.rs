@@ -83,6 +83,9 @@ struct Inner {
     memory: Mutex<Memory>,
 }
 
+/// Is told why the store failed.
+type Tell = Box<dyn FnOnce(&str) + Send>;
+
 /// What the disk holds, and what is on its way there.
 #[derive(Default)]
 struct Memory {
@@ -95,7 +98,7 @@ struct Memory {
     /// Why nothing is stored any more.
     fault: Option<String>,
     /// Told once of the fault.
-    on_fault: Option<Box<dyn FnOnce(&str) + Send>>,
+    on_fault: Option<Tell>,
 }
 
 impl std::fmt::Debug for Memory {

@@ -194,14 +194,13 @@ fn read_log(database: &Database) -> Result<BTreeMap<u64, Entry>, OpenError> {
 
 /// The log must have no holes, since Raft looks at its end alone.
 fn check(memory: &mut Memory) -> Result<(), OpenError> {
-    let mut next = memory.purged.map_or(0, |purged| purged.index + 1);
-    for index in memory.log.keys() {
-        if *index != next {
+    let first = memory.purged.map_or(0, |purged| purged.index + 1);
+    for (expected, found) in (first..).zip(memory.log.keys()) {
+        if *found != expected {
             return Err(OpenError::Damaged(format!(
-                "entry {next} of the log is missing"
+                "entry {expected} of the log is missing"
             )));
         }
-        next += 1;
     }
     let last = memory
         .log

@@ -1,4 +1,4 @@
-//! A disk that fails: what it did not take is never answered, and the consensus of that node ends.
+//! Disks that fail or are slow: what was not stored is never answered, and nobody waits for a disk but who must.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -19,13 +19,22 @@ use redb::backends::InMemoryBackend;
 
 const LEASE: Duration = Duration::from_millis(600);
 
-/// Works until it is full.
+/// What a disk does from now on.
 #[derive(Debug, Default, Clone)]
-struct Switch(Arc<AtomicBool>);
+struct Switch(Arc<Mode>);
+
+#[derive(Debug, Default)]
+struct Mode {
+    full: AtomicBool,
+    slow: AtomicBool,
+}
+
+/// One fsync of a slow disk: many heartbeats long.
+const SLOW_SYNC: Duration = Duration::from_millis(150);
 
 impl Switch {
     fn check(&self) -> Result<(), Error> {
-        if self.0.load(Ordering::SeqCst) {
+        if self.0.full.load(Ordering::SeqCst) {
             return Err(Error::from(ErrorKind::StorageFull));
         }
         Ok(())
@@ -33,12 +42,12 @@ impl Switch {
 }
 
 #[derive(Debug)]
-struct FailingDisk {
+struct TestDisk {
     inner: InMemoryBackend,
-    full: Switch,
+    switch: Switch,
 }
 
-impl StorageBackend for FailingDisk {
+impl StorageBackend for TestDisk {
     fn len(&self) -> Result<u64, Error> {
         self.inner.len()
     }
@@ -48,22 +57,25 @@ impl StorageBackend for FailingDisk {
     }
 
     fn set_len(&self, len: u64) -> Result<(), Error> {
-        self.full.check()?;
+        self.switch.check()?;
         self.inner.set_len(len)
     }
 
     fn sync_data(&self) -> Result<(), Error> {
-        self.full.check()?;
+        self.switch.check()?;
+        if self.switch.0.slow.load(Ordering::SeqCst) {
+            std::thread::sleep(SLOW_SYNC);
+        }
         self.inner.sync_data()
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), Error> {
-        self.full.check()?;
+        self.switch.check()?;
         self.inner.write(offset, data)
     }
 }
 
-async fn on(disk: FailingDisk, voter: VoterId, cluster: &mut Cluster) -> Recorder {
+async fn on(disk: TestDisk, voter: VoterId, cluster: &mut Cluster) -> Recorder {
     let recorder = Recorder::default();
     let store = Store::with_backend(disk, voter).unwrap();
     let transport = cluster.network.transport(voter);
@@ -85,10 +97,10 @@ async fn on(disk: FailingDisk, voter: VoterId, cluster: &mut Cluster) -> Recorde
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_whose_disk_is_full_ends_and_the_others_go_on() {
     let mut cluster = Cluster::blank(2, LEASE).await;
-    let (full, voter) = (Switch::default(), VoterId(9));
-    let disk = FailingDisk {
+    let (switch, voter) = (Switch::default(), VoterId(9));
+    let disk = TestDisk {
         inner: InMemoryBackend::new(),
-        full: full.clone(),
+        switch: switch.clone(),
     };
     let recorder = on(disk, voter, &mut cluster).await;
     let consensus = cluster.consensus(voter).clone();
@@ -105,7 +117,7 @@ async fn a_leader_whose_disk_is_full_ends_and_the_others_go_on() {
     let index = cluster.write(permit.leader, b"stored").await;
     recorder.applied(index).await;
 
-    full.0.store(true, Ordering::SeqCst);
+    switch.0.full.store(true, Ordering::SeqCst);
     let outcome = within(
         "an outcome",
         consensus.propose(permit.leader, b"lost".to_vec()),
@@ -133,10 +145,10 @@ async fn a_leader_whose_disk_is_full_ends_and_the_others_go_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_follower_whose_disk_is_full_ends_and_grants_no_vote() {
     let mut cluster = Cluster::blank(2, LEASE).await;
-    let (full, voter) = (Switch::default(), VoterId(9));
-    let disk = FailingDisk {
+    let (switch, voter) = (Switch::default(), VoterId(9));
+    let disk = TestDisk {
         inner: InMemoryBackend::new(),
-        full: full.clone(),
+        switch: switch.clone(),
     };
     on(disk, voter, &mut cluster).await;
     cluster
@@ -151,7 +163,7 @@ async fn a_follower_whose_disk_is_full_ends_and_grants_no_vote() {
         permit = cluster.permit(vec![VoterId(1)]).await;
     }
     let leader = permit.leader.voter;
-    full.0.store(true, Ordering::SeqCst);
+    switch.0.full.store(true, Ordering::SeqCst);
     cluster.write(permit.leader, b"stored by two").await;
     let consensus = cluster.consensus(voter).clone();
     within("the failure", consensus.failed()).await;
@@ -166,5 +178,51 @@ async fn a_follower_whose_disk_is_full_ends_and_grants_no_vote() {
     let election = cluster.settings.timing.election_max() * 6;
     let elected = tokio::time::timeout(election, cluster.permit(vec![other])).await;
     assert!(elected.is_err(), "{elected:?}");
+    cluster.stop_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_whose_disk_is_slow_goes_on_to_permit() {
+    let mut cluster = Cluster::blank(2, LEASE * 2).await;
+    let (switch, voter) = (Switch::default(), VoterId(9));
+    let disk = TestDisk {
+        inner: InMemoryBackend::new(),
+        switch: switch.clone(),
+    };
+    let recorder = on(disk, voter, &mut cluster).await;
+    let leader = cluster.consensus(voter).clone();
+    leader.form(cluster.names()).await.unwrap();
+    let permit = cluster.permit(cluster.voters()).await;
+    if permit.leader.voter != voter {
+        cluster
+            .consensus(permit.leader.voter)
+            .transfer(voter)
+            .await
+            .unwrap();
+    }
+    let permit = cluster.permit(vec![voter]).await;
+    cluster.write(permit.leader, b"first").await;
+
+    switch.0.slow.store(true, Ordering::SeqCst);
+    let began = std::time::Instant::now();
+    // The others have each entry at once, but one fsync after the other is under way here.
+    for number in 0..4_u8 {
+        let (leader, under) = (leader.clone(), permit.leader);
+        tokio::spawn(async move { leader.propose(under, vec![number]).await });
+    }
+    let mut permits = 0;
+    while began.elapsed() < SLOW_SYNC * 4 {
+        assert!(
+            leader.permit().await.is_some(),
+            "after {:?}",
+            began.elapsed()
+        );
+        permits += 1;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(permits > 20, "each was answered at once: {permits}");
+    switch.0.slow.store(false, Ordering::SeqCst);
+    let index = cluster.write(permit.leader, b"last").await;
+    recorder.applied(index).await;
     cluster.stop_all().await;
 }
