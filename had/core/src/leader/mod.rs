@@ -83,15 +83,15 @@ impl Counter {
 }
 
 impl Leader {
-    /// A new leadership.
+    /// A new leadership. `own_entry` is the index of its first entry, where that is applied already.
     #[must_use]
-    pub fn new(id: LeaderId, timing: Timing, cold: bool, now: Now) -> Self {
+    pub fn new(id: LeaderId, timing: Timing, cold: bool, own_entry: Option<u64>, now: Now) -> Self {
         Self {
             id,
             timing,
             started: now.raw,
             cold,
-            own_entry: None,
+            own_entry,
             records: Records::new(id, timing, now.raw),
             in_flight: BTreeMap::new(),
             decisions: Vec::new(),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::group::{LocalGroup, Situation};
-use crate::ids::{ClusterId, GroupName, NodeName, RequestId};
+use crate::ids::{ClusterId, GroupName, LeaderId, NodeName, RequestId};
 use crate::leader::{Counter, Leader, Seen};
 use crate::lease::Holder;
 use crate::message::{Answer, Ask, Message, Outcome, Phase, Refusal, Report, Sender};
@@ -36,6 +36,8 @@ pub struct Node {
     timing: Timing,
     state: Arc<State>,
     applied: u64,
+    /// The leader of the last entry applied, and the first index under it.
+    applied_under: Option<(LeaderId, u64)>,
     leadership: Leadership,
     leader: Option<Leader>,
     leader_must_look: bool,
@@ -74,6 +76,7 @@ impl Node {
             timing,
             state: Arc::new(State::default()),
             applied: 0,
+            applied_under: None,
             leadership: Leadership::default(),
             leader: None,
             leader_must_look: false,
@@ -220,6 +223,9 @@ impl Node {
             } => {
                 let configured = self.state.config != state.config;
                 self.state = state;
+                if self.applied_under.is_none_or(|(under, _)| under != leader) {
+                    self.applied_under = Some((leader, index));
+                }
                 self.applied = self.applied.max(index);
                 self.holder.applied(self.applied);
                 self.me.cluster = if self.state.cluster.is_blank() {
@@ -321,7 +327,12 @@ impl Node {
                 }
             }
             if let Some(id) = leads {
-                let mut leader = Leader::new(id, self.timing, !self.was_leased, now);
+                // Its own first entry may have been applied before this was told.
+                let own_entry = self
+                    .applied_under
+                    .filter(|(under, _)| *under == id)
+                    .map(|(_, index)| index);
+                let mut leader = Leader::new(id, self.timing, !self.was_leased, own_entry, now);
                 for plant in &self.plants {
                     plant.apply(&mut leader);
                 }

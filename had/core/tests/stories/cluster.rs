@@ -181,15 +181,20 @@ impl Cluster {
 
     /// The consensus elects this node: its first entry is applied everywhere.
     pub(crate) fn lead(&mut self, name: &str, term: u64) {
+        let before = self.queue.len();
+        self.lead_unnoticed(name, term);
+        let applied = self.queue.split_off(before);
+        self.tell_leadership();
+        self.queue.extend(applied);
+    }
+
+    /// The same, before anybody is told who leads.
+    pub(crate) fn lead_unnoticed(&mut self, name: &str, term: u64) {
         let leader = LeaderId {
             term,
             voter: voter(&name.into()),
         };
         self.leader = Some(leader);
-        for name in self.hosts.keys().cloned().collect::<Vec<_>>() {
-            let leadership = self.leadership(&name);
-            self.queue.push_back((name, Event::Leadership(leadership)));
-        }
         let mut state = self.last_state();
         state.set_voters(
             &self
@@ -199,6 +204,14 @@ impl Cluster {
                 .collect(),
         );
         self.commit(leader, state);
+    }
+
+    /// Every node is told who leads.
+    pub(crate) fn tell_leadership(&mut self) {
+        for name in self.hosts.keys().cloned().collect::<Vec<_>>() {
+            let leadership = self.leadership(&name);
+            self.queue.push_back((name, Event::Leadership(leadership)));
+        }
     }
 
     fn last_state(&self) -> State {

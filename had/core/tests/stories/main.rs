@@ -210,3 +210,12 @@ fn the_last_daemon_takes_its_groups_down_and_ends() {
     assert!(cluster.exited.contains(&"h1".into()));
     assert!(cluster.open().is_empty());
 }
+
+#[test]
+fn a_leader_whose_first_entry_is_applied_before_it_knows_that_it_leads_grants_all_the_same() {
+    let mut cluster = Cluster::new(Failback::Manual);
+    cluster.lead_unnoticed("h3", 1);
+    cluster.run(ms(5));
+    cluster.tell_leadership();
+    cluster.run_until_open("h1", ms(50));
+}
