@@ -10,6 +10,7 @@
 
 mod args;
 mod command;
+mod connect;
 mod daemon;
 mod failure;
 mod out;

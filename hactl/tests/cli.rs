@@ -4,6 +4,7 @@
 
 mod fake;
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -311,4 +312,29 @@ fn remote(folder: &Path) -> (u16, Vec<String>) {
         })
         .collect();
     (with_tls(script(), tls), options)
+}
+
+#[test]
+fn a_watched_status_is_a_document_a_line_again_and_again() {
+    let daemon = on_a_socket(script());
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_hactl"))
+        .args([
+            "--socket",
+            daemon.socket().to_str().unwrap(),
+            "status",
+            "--watch",
+            "--json",
+        ])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines: Vec<String> = BufReader::new(child.stdout.take().unwrap())
+        .lines()
+        .take(2)
+        .map(Result::unwrap)
+        .collect();
+    // Nobody reads any more: the next line ends it, and that is no failure.
+    assert!(child.wait().unwrap().success());
+    let document = HEALTHY.replace('\n', "");
+    assert_eq!(lines, [document.clone(), document]);
 }

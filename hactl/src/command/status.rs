@@ -26,8 +26,11 @@ pub(crate) async fn run(
     json: bool,
 ) -> Result<(), Failure> {
     once(target, group, watch, json).await?;
+    if !watch {
+        return Ok(());
+    }
     let mut silent = false;
-    while watch {
+    loop {
         tokio::time::sleep(WATCH_INTERVAL).await;
         match once(target, group, watch, json).await {
             Ok(()) => silent = false,
@@ -41,7 +44,6 @@ pub(crate) async fn run(
             Err(other) => return Err(other),
         }
     }
-    Ok(())
 }
 
 async fn once(
