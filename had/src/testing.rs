@@ -26,11 +26,17 @@ impl Authority {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        params.distinguished_name.push(DnType::CommonName, "had test authority");
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "had test authority");
         let key = KeyPair::generate().unwrap();
         let pem = params.self_signed(&key).unwrap().pem();
         let directory = tempfile::tempdir().unwrap();
-        Self { issuer: Issuer::new(params, key), pem, directory }
+        Self {
+            issuer: Issuer::new(params, key),
+            pem,
+            directory,
+        }
     }
 
     /// Files for a node whose certificate carries `name`.
@@ -39,11 +45,17 @@ impl Authority {
     }
 
     /// The same with something changed in the certificate.
-    pub(crate) fn files_with(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Files {
+    pub(crate) fn files_with(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Files {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
-        params.extended_key_usages =
-            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        params.extended_key_usages = vec![
+            ExtendedKeyUsagePurpose::ServerAuth,
+            ExtendedKeyUsagePurpose::ClientAuth,
+        ];
         change(&mut params);
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
@@ -62,7 +74,9 @@ impl Authority {
     /// For a client that trusts this authority and shows nothing.
     pub(crate) fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap()).unwrap();
+        roots
+            .add(CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap())
+            .unwrap();
         roots
     }
 

@@ -10,8 +10,8 @@ use had_proto::v1::admin_server::Admin;
 use had_proto::v1::command_reply::Outcome;
 use had_proto::v1::forward_request::What;
 use had_proto::v1::{
-    ClusterInitRequest, CommandReply, CommandRequest, Document, EventsRequest, NoQuorum, StatusRequest,
-    Unknown,
+    ClusterInitRequest, CommandReply, CommandRequest, Document, EventsRequest, NoQuorum,
+    StatusRequest, Unknown,
 };
 use tokio::time::{Instant, sleep};
 use tonic::{Request, Response, Status};
@@ -47,7 +47,9 @@ impl Service {
                 What::Command(command) => decide(&*self.operator, command).await?,
                 What::Init(init) => decide_init(&*self.operator, init).await?,
             };
-            let Some(Outcome::NotLeader(elsewhere)) = &here.outcome else { return Ok(here) };
+            let Some(Outcome::NotLeader(elsewhere)) = &here.outcome else {
+                return Ok(here);
+            };
             let problem = match elsewhere.leader.as_deref().map(NodeName::from) {
                 Some(leader) if leader != self.operator.node() => {
                     match self.at(&leader, what.clone()).await {
@@ -55,7 +57,8 @@ impl Service {
                         Err(problem) => problem,
                     }
                 }
-                _ => "no node is known to lead: there is no majority, or an election is on its way".into(),
+                _ => "no node is known to lead: there is no majority, or an election is on its way"
+                    .into(),
             };
             if Instant::now() >= give_up {
                 let outcome = Outcome::NoQuorum(NoQuorum { text: problem });
@@ -68,7 +71,10 @@ impl Service {
     /// At another node: its answer, or why it was certainly not carried out there.
     async fn at(&self, leader: &NodeName, what: What) -> Result<CommandReply, String> {
         match self.forward.forward(leader, what, COMMAND_DEADLINE).await {
-            Ok(CommandReply { outcome: Some(Outcome::NotLeader(elsewhere)), .. }) => Err(elsewhere.text),
+            Ok(CommandReply {
+                outcome: Some(Outcome::NotLeader(elsewhere)),
+                ..
+            }) => Err(elsewhere.text),
             Ok(reply) => Ok(reply),
             Err(error @ (CallError::Unreachable { .. } | CallError::Refused { .. })) => {
                 Err(format!("{leader} leads; {error}"))
@@ -89,8 +95,14 @@ impl Admin for Service {
     async fn status(&self, request: Request<StatusRequest>) -> Result<Response<Document>, Status> {
         let group = request.into_inner().group;
         let group = (!group.is_empty()).then(|| GroupName::from(group));
-        let json = self.operator.status(group).await.map_err(Status::not_found)?;
-        Ok(Response::new(Document { json: json.into_bytes() }))
+        let json = self
+            .operator
+            .status(group)
+            .await
+            .map_err(Status::not_found)?;
+        Ok(Response::new(Document {
+            json: json.into_bytes(),
+        }))
     }
 
     type EventsStream = Documents;
@@ -102,7 +114,11 @@ impl Admin for Service {
         let wanted = batches
             .flat_map(stream::iter)
             .filter(move |event| std::future::ready(event.at.0 >= since_ns))
-            .map(|event| Ok(Document { json: event.json.into_bytes() }));
+            .map(|event| {
+                Ok(Document {
+                    json: event.json.into_bytes(),
+                })
+            });
         Ok(Response::new(Box::pin(wanted)))
     }
 
@@ -110,14 +126,18 @@ impl Admin for Service {
         &self,
         request: Request<CommandRequest>,
     ) -> Result<Response<CommandReply>, Status> {
-        self.carry_out(What::Command(request.into_inner())).await.map(Response::new)
+        self.carry_out(What::Command(request.into_inner()))
+            .await
+            .map(Response::new)
     }
 
     async fn cluster_init(
         &self,
         request: Request<ClusterInitRequest>,
     ) -> Result<Response<CommandReply>, Status> {
-        self.carry_out(What::Init(request.into_inner())).await.map(Response::new)
+        self.carry_out(What::Init(request.into_inner()))
+            .await
+            .map(Response::new)
     }
 }
 

@@ -75,7 +75,10 @@ pub async fn serve_socket(
             tracing::error!("the operators' socket ended: {error}");
         }
     });
-    Ok(Socket { path: path.into(), server })
+    Ok(Socket {
+        path: path.into(),
+        server,
+    })
 }
 
 fn listen(path: &Path) -> Result<UnixListener, SocketError> {
@@ -120,12 +123,18 @@ fn refuse_if_taken(path: &Path) -> Result<(), SocketError> {
 
 fn remove(path: &Path) -> Result<(), SocketError> {
     match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(problem("remove", path)(error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(problem("remove", path)(error))
+        }
         _ => Ok(()),
     }
 }
 
 fn problem(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SocketError {
     let path = path.to_owned();
-    move |source| SocketError::Io { doing, path, source }
+    move |source| SocketError::Io {
+        doing,
+        path,
+        source,
+    }
 }

@@ -1,19 +1,16 @@
 //! What operators get on the socket and on the peers' port.
 
-use std::collections::BTreeMap;
+mod desk;
+
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
-use had_core::ids::{ClusterId, CommandId, GroupName, NodeName, ProcessId, VoterId};
-use had_core::message::{Ask, Message, Sender};
-use had_core::ports::{Reply, Request, Via};
+use had_core::ids::{CommandId, ProcessId};
+use had_core::ports::Request;
 use had_core::spec::{NodeSpec, Role};
-use had_core::time::WallTime;
 use had_core::timing::Timing;
 use had_proto::v1;
 use had_proto::v1::admin_client::AdminClient;
@@ -21,90 +18,13 @@ use had_proto::v1::command_reply::Outcome;
 use had_proto::v1::command_request::Command;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream, UnixStream};
-use tokio::sync::watch;
 use tonic::transport::{Channel, Endpoint};
 
-use super::{EventDocument, Operator, SocketError, serve_socket};
-use crate::peers::{Inbound, Peers, Settings};
+use self::desk::{Deaf, Desk};
+use super::{SocketError, serve_socket};
+use crate::peers::{Peers, Settings};
 use crate::testing::Authority;
 use crate::tls::{self, Identity};
-
-/// A driver with nothing behind it.
-struct Desk {
-    node: NodeName,
-    leads: AtomicBool,
-    leader: Mutex<Option<NodeName>>,
-    seen: Mutex<Vec<(CommandId, Request)>>,
-    last: watch::Sender<u64>,
-}
-
-impl Desk {
-    fn new(node: &str, leader: Option<&str>) -> Arc<Self> {
-        Arc::new(Self {
-            node: node.into(),
-            leads: AtomicBool::new(leader == Some(node)),
-            leader: Mutex::new(leader.map(NodeName::from)),
-            seen: Mutex::default(),
-            last: watch::Sender::new(2),
-        })
-    }
-}
-
-impl Operator for Desk {
-    fn node(&self) -> NodeName {
-        self.node.clone()
-    }
-
-    fn status(&self, group: Option<GroupName>) -> BoxFuture<'static, Result<String, String>> {
-        let answer = match group {
-            Some(group) if group.as_str() != "web" => Err(format!("there is no group {group}")),
-            _ => Ok(format!("{{\"answered_by\":\"{}\"}}", self.node)),
-        };
-        Box::pin(std::future::ready(answer))
-    }
-
-    fn last_event(&self) -> watch::Receiver<u64> {
-        self.last.subscribe()
-    }
-
-    fn events(&self, after: u64) -> Vec<EventDocument> {
-        let document = |number: u64| {
-            let at = WallTime(number * 1_000_000_000);
-            EventDocument { number, at, json: format!("{{\"number\":{number}}}") }
-        };
-        (after + 1..=*self.last.borrow()).map(document).collect()
-    }
-
-    fn request(&self, id: CommandId, what: Request) -> BoxFuture<'static, Reply> {
-        self.seen.lock().unwrap().push((id, what));
-        let reply = if self.leads.load(Ordering::SeqCst) {
-            let moved = BTreeMap::from([("web".into(), Some("h2".into()))]);
-            Reply::Done { text: "web runs on h2".into(), moved, took_ms: 12.5 }
-        } else {
-            Reply::NotLeader(self.leader.lock().unwrap().clone())
-        };
-        Box::pin(std::future::ready(reply))
-    }
-
-    fn init(&self, _: CommandId, nodes: Vec<NodeName>) -> BoxFuture<'static, Reply> {
-        Box::pin(std::future::ready(Reply::Refused(format!("{nodes:?} have formed a cluster"))))
-    }
-}
-
-/// A node that only forwards.
-struct Deaf(NodeName);
-
-impl Inbound for Deaf {
-    fn heard(&self, _: Sender, _: Message) {}
-    fn asked(&self, _: Sender, _: Ask, _: Via) {}
-    fn consensus(&self, _: Sender, body: Vec<u8>) -> BoxFuture<'static, Result<Vec<u8>, String>> {
-        Box::pin(std::future::ready(Ok(body)))
-    }
-    fn sender(&self) -> Sender {
-        let node = self.0.clone();
-        Sender { node, voter: VoterId(1), process: ProcessId(1), cluster: ClusterId(1) }
-    }
-}
 
 /// Two addresses of this host that nobody listens on.
 async fn nodes() -> Vec<NodeSpec> {
@@ -112,7 +32,11 @@ async fn nodes() -> Vec<NodeSpec> {
     for name in ["h1", "h2"] {
         let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addresses = vec![free.local_addr().unwrap()];
-        nodes.push(NodeSpec { name: name.into(), role: Role::Member, addresses });
+        nodes.push(NodeSpec {
+            name: name.into(),
+            role: Role::Member,
+            addresses,
+        });
     }
     nodes
 }
@@ -123,10 +47,15 @@ async fn start(desk: &Arc<Desk>, nodes: &[NodeSpec], tls: Option<Arc<Identity>>)
         cluster_name: "web".into(),
         nodes: nodes.to_vec(),
         tls,
-        timing: Timing { lease: Duration::from_millis(300), heartbeat: Duration::from_millis(100) },
+        timing: Timing {
+            lease: Duration::from_millis(300),
+            heartbeat: Duration::from_millis(100),
+        },
     };
     let inbound = Arc::new(Deaf(desk.node.clone()));
-    Peers::start(settings, inbound, Some(Arc::clone(desk) as _)).await.unwrap()
+    Peers::start(settings, inbound, Some(Arc::clone(desk) as _))
+        .await
+        .unwrap()
 }
 
 async fn over_socket(path: &Path) -> AdminClient<Channel> {
@@ -141,8 +70,14 @@ async fn over_socket(path: &Path) -> AdminClient<Channel> {
 
 fn failover() -> v1::CommandRequest {
     v1::CommandRequest {
-        id: Some(v1::CommandId { process: 9, number: 1 }),
-        command: Some(Command::Failover(v1::Failover { group: "web".into(), to: None })),
+        id: Some(v1::CommandId {
+            process: 9,
+            number: 1,
+        }),
+        command: Some(Command::Failover(v1::Failover {
+            group: "web".into(),
+            to: None,
+        })),
     }
 }
 
@@ -162,21 +97,44 @@ async fn the_socket_gives_status_events_and_decisions() {
     let nodes = nodes().await;
     let desk = Desk::new("h1", Some("h1"));
     let peers = Arc::new(start(&desk, &nodes, None).await);
-    let socket = serve_socket(&path, Arc::clone(&desk) as _, peers).await.unwrap();
+    let socket = serve_socket(&path, Arc::clone(&desk) as _, peers)
+        .await
+        .unwrap();
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o660);
 
     let mut client = over_socket(&path).await;
-    let status = client.status(v1::StatusRequest::default()).await.unwrap().into_inner();
+    let status = client
+        .status(v1::StatusRequest::default())
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!(status.json, br#"{"answered_by":"h1"}"#);
-    let unknown = client.status(v1::StatusRequest { group: "mail".into() }).await.unwrap_err();
-    assert_eq!((unknown.code(), unknown.message()), (tonic::Code::NotFound, "there is no group mail"));
+    let unknown = client
+        .status(v1::StatusRequest {
+            group: "mail".into(),
+        })
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (unknown.code(), unknown.message()),
+        (tonic::Code::NotFound, "there is no group mail")
+    );
 
-    let kept = v1::EventsRequest { since_ms: 2000, follow: false };
+    let kept = v1::EventsRequest {
+        since_ms: 2000,
+        follow: false,
+    };
     let mut kept = client.events(kept).await.unwrap().into_inner();
-    assert_eq!(kept.message().await.unwrap().unwrap().json, br#"{"number":2}"#);
+    assert_eq!(
+        kept.message().await.unwrap().unwrap().json,
+        br#"{"number":2}"#
+    );
     assert_eq!(kept.message().await.unwrap(), None);
-    let followed = v1::EventsRequest { since_ms: 3000, follow: true };
+    let followed = v1::EventsRequest {
+        since_ms: 3000,
+        follow: true,
+    };
     let mut followed = client.events(followed).await.unwrap().into_inner();
     desk.last.send_replace(4);
     for expected in [br#"{"number":3}"#, br#"{"number":4}"#] {
@@ -186,11 +144,33 @@ async fn the_socket_gives_status_events_and_decisions() {
     let reply = command(&mut client).await;
     assert!(is_done(&reply) && reply.answered_by == "h1", "{reply:?}");
     let (id, what) = desk.seen.lock().unwrap()[0].clone();
-    assert_eq!(id, CommandId { process: ProcessId(9), number: 1 });
-    assert_eq!(what, Request::Failover { group: "web".into(), to: None });
-    let init = v1::ClusterInitRequest { id: failover().id, nodes: vec!["h1".into()] };
-    let init = client.cluster_init(init).await.unwrap().into_inner().outcome;
-    assert!(matches!(init, Some(Outcome::Refused(refused)) if refused.text == "[h1] have formed a cluster"));
+    assert_eq!(
+        id,
+        CommandId {
+            process: ProcessId(9),
+            number: 1
+        }
+    );
+    assert_eq!(
+        what,
+        Request::Failover {
+            group: "web".into(),
+            to: None
+        }
+    );
+    let init = v1::ClusterInitRequest {
+        id: failover().id,
+        nodes: vec!["h1".into()],
+    };
+    let init = client
+        .cluster_init(init)
+        .await
+        .unwrap()
+        .into_inner()
+        .outcome;
+    assert!(
+        matches!(init, Some(Outcome::Refused(refused)) if refused.text == "[h1] have formed a cluster")
+    );
     drop(socket);
     assert!(!path.exists());
 }
@@ -203,7 +183,9 @@ async fn a_command_finds_the_leader_also_while_it_is_elected() {
     let (here, there) = (Desk::new("h1", None), Desk::new("h2", Some("h2")));
     let forward = Arc::new(start(&here, &nodes, None).await);
     let _peers = start(&there, &nodes, None).await;
-    let _socket = serve_socket(&path, Arc::clone(&here) as _, forward).await.unwrap();
+    let _socket = serve_socket(&path, Arc::clone(&here) as _, forward)
+        .await
+        .unwrap();
     let mut client = over_socket(&path).await;
     let elected = Arc::clone(&here);
     let asked = tokio::spawn(async move { command(&mut client).await });
@@ -215,7 +197,14 @@ async fn a_command_finds_the_leader_also_while_it_is_elected() {
     assert!(is_done(&reply) && reply.answered_by == "h2", "{reply:?}");
     let seen = there.seen.lock().unwrap();
     assert_eq!(seen.len(), 1, "once there");
-    assert_eq!(seen[0].0, CommandId { process: ProcessId(9), number: 1 }, "under the same id");
+    assert_eq!(
+        seen[0].0,
+        CommandId {
+            process: ProcessId(9),
+            number: 1
+        },
+        "under the same id"
+    );
 }
 
 #[tokio::test]
@@ -226,10 +215,18 @@ async fn without_a_leader_a_command_ends_with_no_quorum() {
     // h2 is said to lead and is not there.
     let desk = Desk::new("h1", Some("h2"));
     let forward = Arc::new(start(&desk, &nodes, None).await);
-    let _socket = serve_socket(&path, Arc::clone(&desk) as _, forward).await.unwrap();
+    let _socket = serve_socket(&path, Arc::clone(&desk) as _, forward)
+        .await
+        .unwrap();
     let reply = command(&mut over_socket(&path).await).await;
-    let Some(Outcome::NoQuorum(why)) = reply.outcome else { panic!("{reply:?}") };
-    assert!(why.text.starts_with("h2 leads; cannot reach h2"), "{}", why.text);
+    let Some(Outcome::NoQuorum(why)) = reply.outcome else {
+        panic!("{reply:?}")
+    };
+    assert!(
+        why.text.starts_with("h2 leads; cannot reach h2"),
+        "{}",
+        why.text
+    );
 }
 
 #[tokio::test]
@@ -272,15 +269,28 @@ async fn the_peers_port_answers_operators_with_a_certificate_alone() {
     let _one = start(&desk, &with_tls, Some(authority.identity("h1"))).await;
     let operator = authority.identity("alice");
     let address = with_tls[0].addresses[0];
-    assert!(is_done(&command(&mut over_tls(address, &operator).await).await));
+    assert!(is_done(
+        &command(&mut over_tls(address, &operator).await).await
+    ));
 
     let nobody = rustls::ClientConfig::builder()
         .with_root_certificates(authority.roots())
         .with_no_client_auth();
-    let nobody = Identity { client: Arc::new(nobody), ..(*operator).clone() };
-    let refused = over_tls(address, &nobody).await.request(failover()).await.unwrap_err();
+    let nobody = Identity {
+        client: Arc::new(nobody),
+        ..(*operator).clone()
+    };
+    let refused = over_tls(address, &nobody)
+        .await
+        .request(failover())
+        .await
+        .unwrap_err();
     assert_ne!(refused.code(), tonic::Code::Unimplemented);
-    assert_eq!(desk.seen.lock().unwrap().len(), 1, "only the first command arrived");
+    assert_eq!(
+        desk.seen.lock().unwrap().len(),
+        1,
+        "only the first command arrived"
+    );
 
     let plain = nodes().await;
     let _two = start(&desk, &plain, None).await;

@@ -66,7 +66,8 @@ impl From<Timing> for Pace {
         Self {
             ping: timing.heartbeat,
             silence,
-            connect: (timing.heartbeat * 2).clamp(Duration::from_millis(200), Duration::from_secs(1)),
+            connect: (timing.heartbeat * 2)
+                .clamp(Duration::from_millis(200), Duration::from_secs(1)),
             handshake: silence.max(Duration::from_secs(1)),
             keep_alive: silence * 2,
         }

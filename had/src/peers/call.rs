@@ -47,7 +47,11 @@ struct LaneState {
 
 impl CallLane {
     pub(crate) fn new(link: Arc<Link>) -> Self {
-        Self { link, state: Mutex::default(), broken: Notify::new() }
+        Self {
+            link,
+            state: Mutex::default(),
+            broken: Notify::new(),
+        }
     }
 
     /// Keeps the connection for as long as the daemon runs.
@@ -58,13 +62,20 @@ impl CallLane {
             wakes.borrow_and_update();
             pause = (pause * 2).min(RETRY_OTHERS);
             if let Ok(dialed) = dial(&shared, &self.link).await {
-                pause = RETRY_FIRST;
-                *self.lock() = LaneState { channel: Some(dialed.channel), unanswered_since: None };
+                let stood = Instant::now();
+                *self.lock() = LaneState {
+                    channel: Some(dialed.channel),
+                    unanswered_since: None,
+                };
                 tokio::select! {
                     _ = dialed.over => {}
                     () = self.broken.notified() => {}
                 }
                 self.lock().channel = None;
+                // One that is ended at once is turned away there: no haste.
+                if stood.elapsed() > shared.pace.silence {
+                    pause = RETRY_FIRST;
+                }
             }
             pause = rest(pause, &mut wakes).await;
         }
@@ -94,7 +105,9 @@ impl CallLane {
     }
 
     fn lock(&self) -> MutexGuard<'_, LaneState> {
-        self.state.lock().expect("nothing panics while it holds a lane")
+        self.state
+            .lock()
+            .expect("nothing panics while it holds a lane")
     }
 }
 
@@ -109,7 +122,12 @@ pub(crate) async fn call(
     let request = request(&shared, voter, body);
     timeout(deadline, hedged(&shared, &peer, &request, deadline))
         .await
-        .unwrap_or_else(|_| Err(CallError::Timeout { node: peer.name.clone(), deadline }))
+        .unwrap_or_else(|_| {
+            Err(CallError::Timeout {
+                node: peer.name.clone(),
+                deadline,
+            })
+        })
 }
 
 /// A call's message.
@@ -132,10 +150,12 @@ async fn hedged(
     let count = peer.lanes.len();
     let patience = shared.pace.silence;
     let began = Instant::now();
-    let mut next = (0..count).map(|offset| (first + offset) % count).filter_map(|index| {
-        let channel = peer.lanes[index].begin(patience)?;
-        Some(attempt(index, channel, request.clone()))
-    });
+    let mut next = (0..count)
+        .map(|offset| (first + offset) % count)
+        .filter_map(|index| {
+            let channel = peer.lanes[index].begin(patience)?;
+            Some(attempt(index, channel, request.clone()))
+        });
     let mut tries = FuturesUnordered::new();
     let mut hedge = interval((deadline / HEDGE_SHARE).max(HEDGE_MIN));
     let mut problem = "not connected".to_owned();
@@ -160,7 +180,10 @@ async fn hedged(
             }
         }
         if tries.is_empty() && (begun == CALL_TRIES || next.size_hint().1 == Some(0)) {
-            return Err(CallError::Unreachable { node: peer.name.clone(), problem });
+            return Err(CallError::Unreachable {
+                node: peer.name.clone(),
+                problem,
+            });
         }
     }
 }
@@ -171,7 +194,13 @@ async fn attempt(
     request: v1::ConsensusRequest,
 ) -> (usize, Result<v1::ConsensusReply, Status>) {
     let mut client = PeerClient::new(channel).max_decoding_message_size(MESSAGE_MAX_BYTES);
-    (index, client.consensus(request).await.map(tonic::Response::into_inner))
+    (
+        index,
+        client
+            .consensus(request)
+            .await
+            .map(tonic::Response::into_inner),
+    )
 }
 
 enum Settled {
@@ -208,7 +237,12 @@ fn settle(
 
 /// What the peer itself said against a call, apart from what happened on the way.
 pub(crate) fn refusal(peer: &Peer, status: &Status) -> Option<CallError> {
-    let spoken = [Code::FailedPrecondition, Code::NotFound, Code::Aborted, Code::InvalidArgument];
+    let spoken = [
+        Code::FailedPrecondition,
+        Code::NotFound,
+        Code::Aborted,
+        Code::InvalidArgument,
+    ];
     spoken.contains(&status.code()).then(|| CallError::Refused {
         node: peer.name.clone(),
         problem: status.message().to_owned(),
@@ -221,8 +255,12 @@ pub(crate) fn check_reply(
     peer: &Peer,
     reply: v1::ConsensusReply,
 ) -> Result<Vec<u8>, CallError> {
-    let refused = |problem| CallError::Refused { node: peer.name.clone(), problem };
-    let theirs = hello::sender(reply.sender.as_ref()).map_err(|unfit| refused(unfit.to_string()))?;
+    let refused = |problem| CallError::Refused {
+        node: peer.name.clone(),
+        problem,
+    };
+    let theirs =
+        hello::sender(reply.sender.as_ref()).map_err(|unfit| refused(unfit.to_string()))?;
     if theirs.node != peer.name {
         return Err(refused(format!("{} answered", theirs.node)));
     }

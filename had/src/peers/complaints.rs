@@ -27,11 +27,17 @@ impl Complaints {
 
     /// The thing is well again: the next complaint about it is new.
     pub(crate) fn clear(&self, about: &str) {
-        self.said.lock().expect("nothing panics while it holds the complaints").remove(about);
+        self.said
+            .lock()
+            .expect("nothing panics while it holds the complaints")
+            .remove(about);
     }
 
     fn is_new(&self, about: &str, text: &str, now: Instant) -> bool {
-        let mut said = self.said.lock().expect("nothing panics while it holds the complaints");
+        let mut said = self
+            .said
+            .lock()
+            .expect("nothing panics while it holds the complaints");
         if let Some((at, old)) = said.get(about)
             && old == text
             && now.duration_since(*at) < COMPLAINT_INTERVAL
@@ -39,7 +45,10 @@ impl Complaints {
             return false;
         }
         if said.len() >= COMPLAINTS_MAX
-            && let Some(oldest) = said.iter().min_by_key(|(_, (at, _))| *at).map(|(key, _)| key.clone())
+            && let Some(oldest) = said
+                .iter()
+                .min_by_key(|(_, (at, _))| *at)
+                .map(|(key, _)| key.clone())
         {
             said.remove(&oldest);
         }

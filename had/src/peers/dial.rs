@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Mutex;
 
 use hyper_util::rt::TokioIo;
@@ -25,21 +24,42 @@ pub(crate) struct Dialed {
     pub(crate) over: oneshot::Receiver<()>,
 }
 
+/// Why there is no connection.
+#[derive(Debug)]
+pub(crate) enum Undialed {
+    /// Nobody there.
+    Absent(String),
+    /// Somebody is there and does not take us, or we do not take it.
+    Turned(String),
+}
+
 /// Opens a connection, or says why not.
-pub(crate) async fn dial(shared: &Shared, link: &Link) -> Result<Dialed, String> {
+pub(crate) async fn dial(shared: &Shared, link: &Link) -> Result<Dialed, Undialed> {
     let pace = shared.pace;
     let stream = timeout(pace.connect, connect(link, pace))
         .await
-        .map_err(|_| "no answer".to_owned())?
-        .map_err(|error| error.to_string())?;
+        .map_err(|_| Undialed::Absent("no answer".to_owned()))?
+        .map_err(|error| Undialed::Absent(error.to_string()))?;
     timeout(pace.handshake, greet(shared, link, stream))
         .await
-        .map_err(|_| "connected, but the handshake was not answered".to_owned())?
+        .map_err(|_| Undialed::Absent("connected, but the handshake was not answered".to_owned()))?
+        .map_err(Undialed::Turned)
+}
+
+impl std::fmt::Display for Undialed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Self::Absent(problem) | Self::Turned(problem)) = self;
+        f.write_str(problem)
+    }
 }
 
 async fn connect(link: &Link, pace: Pace) -> io::Result<TcpStream> {
-    let socket = if link.theirs.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    socket.bind(SocketAddr::new(link.own, 0))?;
+    let socket = if link.theirs.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    socket.bind(link.own)?;
     let stream = socket.connect(link.theirs).await?;
     tune(&stream, pace.keep_alive)?;
     Ok(stream)
@@ -53,7 +73,10 @@ async fn greet(shared: &Shared, link: &Link, stream: TcpStream) -> Result<Dialed
         Some(identity) => {
             let name = tls::server_name(&link.peer).map_err(|error| error.to_string())?;
             let connector = TlsConnector::from(std::sync::Arc::clone(&identity.client));
-            let stream = connector.connect(name, stream).await.map_err(|error| error.to_string())?;
+            let stream = connector
+                .connect(name, stream)
+                .await
+                .map_err(|error| error.to_string())?;
             Io::tls(stream, None, held)
         }
     };
@@ -61,7 +84,8 @@ async fn greet(shared: &Shared, link: &Link, stream: TcpStream) -> Result<Dialed
     let once = tower::service_fn(move |_| {
         let io = slot.lock().expect("taking a value does not panic").take();
         async move {
-            io.map(TokioIo::new).ok_or_else(|| io::Error::other("the connection is over"))
+            io.map(TokioIo::new)
+                .ok_or_else(|| io::Error::other("the connection is over"))
         }
     });
     let channel = endpoint(shared.pace)
@@ -106,5 +130,9 @@ pub(crate) fn status_text(status: &tonic::Status) -> String {
         }
         cause = error.source();
     }
-    if text.is_empty() { status.code().to_string() } else { text }
+    if text.is_empty() {
+        status.code().to_string()
+    } else {
+        text
+    }
 }

@@ -29,8 +29,14 @@ pub(crate) async fn bulk(
     deadline: Duration,
 ) -> Result<Vec<u8>, CallError> {
     if body.len() > BULK_MAX_BYTES {
-        let problem = format!("{} bytes are more than the {BULK_MAX_BYTES} allowed", body.len());
-        return Err(CallError::Refused { node: peer.name.clone(), problem });
+        let problem = format!(
+            "{} bytes are more than the {BULK_MAX_BYTES} allowed",
+            body.len()
+        );
+        return Err(CallError::Refused {
+            node: peer.name.clone(),
+            problem,
+        });
     }
     let pieces = pieces(&shared, voter, &body);
     let reply = over_any_link(&shared, &peer, deadline, |mut client| {
@@ -63,7 +69,11 @@ pub(crate) async fn forward(
 fn pieces(shared: &Shared, voter: VoterId, body: &[u8]) -> Vec<v1::BulkPiece> {
     let mut pieces: Vec<_> = body
         .chunks(BULK_PIECE_BYTES)
-        .map(|part| v1::BulkPiece { head: None, total_bytes: 0, part: part.to_vec() })
+        .map(|part| v1::BulkPiece {
+            head: None,
+            total_bytes: 0,
+            part: part.to_vec(),
+        })
         .collect();
     if pieces.is_empty() {
         pieces.push(v1::BulkPiece::default());
@@ -86,7 +96,9 @@ pub(crate) async fn gather(
     let from = check(&head)?;
     let total = usize::try_from(first.total_bytes).unwrap_or(usize::MAX);
     if total > BULK_MAX_BYTES {
-        return Err(Status::invalid_argument(format!("a bulk request of {total} bytes")));
+        return Err(Status::invalid_argument(format!(
+            "a bulk request of {total} bytes"
+        )));
     }
     head.body = first.part;
     while let Some(piece) = pieces.message().await? {
@@ -115,39 +127,54 @@ where
     F: Fn(PeerClient<Channel>) -> R,
     R: Future<Output = Result<tonic::Response<T>, Status>>,
 {
-    let unreachable =
-        |problem| CallError::Unreachable { node: peer.name.clone(), problem };
+    let unreachable = |problem| CallError::Unreachable {
+        node: peer.name.clone(),
+        problem,
+    };
     let attempt = async {
         let mut problem = "no link".to_owned();
         for link in peer.links_by_preference() {
             match dial(shared, &link).await {
-                Err(error) => problem = error,
+                Err(error) => problem = error.to_string(),
                 Ok(dialed) => {
                     let client = PeerClient::new(dialed.channel)
                         .max_decoding_message_size(MESSAGE_MAX_BYTES);
-                    return act(client).await.map(tonic::Response::into_inner).map_err(|status| {
-                        refusal(peer, &status).unwrap_or_else(|| {
-                            let text = status_text(&status);
-                            if status.code() == Code::Unimplemented {
-                                return unreachable(format!("it takes no commands: {text}"));
-                            }
-                            CallError::Broken { node: peer.name.clone(), problem: text }
-                        })
-                    });
+                    return act(client)
+                        .await
+                        .map(tonic::Response::into_inner)
+                        .map_err(|status| {
+                            refusal(peer, &status).unwrap_or_else(|| {
+                                let text = status_text(&status);
+                                if status.code() == Code::Unimplemented {
+                                    return unreachable(format!("it takes no commands: {text}"));
+                                }
+                                CallError::Broken {
+                                    node: peer.name.clone(),
+                                    problem: text,
+                                }
+                            })
+                        });
                 }
             }
         }
         Err(unreachable(problem))
     };
-    timeout(deadline, attempt)
-        .await
-        .unwrap_or_else(|_| Err(CallError::Timeout { node: peer.name.clone(), deadline }))
+    timeout(deadline, attempt).await.unwrap_or_else(|_| {
+        Err(CallError::Timeout {
+            node: peer.name.clone(),
+            deadline,
+        })
+    })
 }
 
 /// The peer of this name.
 pub(crate) fn peer(shared: &Shared, name: &NodeName) -> Result<Arc<Peer>, CallError> {
-    shared.peers.get(name).cloned().ok_or_else(|| CallError::Unreachable {
-        node: name.clone(),
-        problem: "it is not in the cluster file".into(),
-    })
+    shared
+        .peers
+        .get(name)
+        .cloned()
+        .ok_or_else(|| CallError::Unreachable {
+            node: name.clone(),
+            problem: "it is not in the cluster file".into(),
+        })
 }

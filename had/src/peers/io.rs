@@ -46,7 +46,11 @@ pub(crate) enum Held {
 
 impl Io {
     pub(crate) fn plain(stream: TcpStream, caller: Option<Caller>, held: Held) -> Self {
-        Self { bytes: Bytes::Plain(stream), caller, _held: held }
+        Self {
+            bytes: Bytes::Plain(stream),
+            caller,
+            _held: held,
+        }
     }
 
     pub(crate) fn tls(
@@ -54,7 +58,11 @@ impl Io {
         caller: Option<Caller>,
         held: Held,
     ) -> Self {
-        Self { bytes: Bytes::Tls(Box::new(stream.into())), caller, _held: held }
+        Self {
+            bytes: Bytes::Tls(Box::new(stream.into())),
+            caller,
+            _held: held,
+        }
     }
 }
 

@@ -55,7 +55,8 @@ pub(crate) struct Peer {
 pub(crate) struct Link {
     pub(crate) peer: NodeName,
     pub(crate) index: usize,
-    pub(crate) own: IpAddr,
+    /// To dial from: the own address, any port.
+    pub(crate) own: SocketAddr,
     pub(crate) theirs: SocketAddr,
     /// Counts the moments at which trying again is worth while.
     wake: watch::Sender<u64>,
@@ -85,30 +86,45 @@ impl Peer {
     pub(crate) fn new(own: &[SocketAddr], spec: &NodeSpec) -> Self {
         let pairs = own.iter().zip(&spec.addresses).enumerate();
         let links: Vec<_> = pairs
-            .map(|(index, (own, theirs))| Arc::new(Link::new(&spec.name, index, own.ip(), *theirs)))
+            .map(|(index, (own, theirs))| Arc::new(Link::new(&spec.name, index, *own, *theirs)))
             .collect();
         // One of every link first, so that the second try of a call takes another link where there is one.
         let lanes = (0..CALL_LANES_A_LINK)
             .flat_map(|_| &links)
             .map(|link| Arc::new(CallLane::new(Arc::clone(link))))
             .collect();
-        Self { name: spec.name.clone(), links, lanes, answered_last: AtomicUsize::new(0) }
+        Self {
+            name: spec.name.clone(),
+            links,
+            lanes,
+            answered_last: AtomicUsize::new(0),
+        }
     }
 
     /// The link that ends at this own address.
     pub(crate) fn link_at(&self, own: IpAddr) -> Option<&Arc<Link>> {
-        self.links.iter().find(|link| link.own == own).or_else(|| self.links.first())
+        self.links
+            .iter()
+            .find(|link| link.own.ip() == own)
+            .or_else(|| self.links.first())
     }
 
     /// The links, the one that carried the last answer first.
     pub(crate) fn links_by_preference(&self) -> Vec<Arc<Link>> {
         let first = self.answered_last.load(Ordering::Relaxed) % self.links.len().max(1);
-        self.links.iter().cycle().skip(first).take(self.links.len()).cloned().collect()
+        self.links
+            .iter()
+            .cycle()
+            .skip(first)
+            .take(self.links.len())
+            .cloned()
+            .collect()
     }
 }
 
 impl Link {
-    fn new(peer: &NodeName, index: usize, own: IpAddr, theirs: SocketAddr) -> Self {
+    fn new(peer: &NodeName, index: usize, mut own: SocketAddr, theirs: SocketAddr) -> Self {
+        own.set_port(0);
         Self {
             peer: peer.clone(),
             index,
@@ -149,7 +165,11 @@ impl Link {
     /// Sends on every stream that this node opened; where it could not open any, on those of the peer.
     pub(crate) fn send(&self, frame: &Frame) {
         let state = self.lock();
-        let streams = if state.opened.is_empty() { &state.accepted } else { &state.opened };
+        let streams = if state.opened.is_empty() {
+            &state.accepted
+        } else {
+            &state.opened
+        };
         for queue in streams.values() {
             queue.push(frame.clone());
         }
@@ -181,7 +201,7 @@ impl Link {
         LinkStatus {
             peer: self.peer.clone(),
             link: self.index,
-            own: self.own,
+            own: self.own.ip(),
             theirs: self.theirs,
             connected: !(state.opened.is_empty() && state.accepted.is_empty()),
             last_heard: state.last_heard.map(|at| at.elapsed()),
@@ -196,7 +216,9 @@ impl Link {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("nothing panics while it holds a link")
+        self.state
+            .lock()
+            .expect("nothing panics while it holds a link")
     }
 }
 
@@ -241,6 +263,8 @@ impl Streams {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Via, Arc<Queue>>> {
-        self.queues.lock().expect("nothing panics while it holds the streams")
+        self.queues
+            .lock()
+            .expect("nothing panics while it holds the streams")
     }
 }

@@ -76,7 +76,9 @@ pub(crate) struct Door {
 /// Accepts until the server is gone.
 pub(crate) async fn accept(listener: TcpListener, door: Door) {
     while !door.ready.is_closed() {
-        let Ok(permit) = Arc::clone(&door.places).acquire_owned().await else { return };
+        let Ok(permit) = Arc::clone(&door.places).acquire_owned().await else {
+            return;
+        };
         match listener.accept().await {
             Ok((stream, remote)) => {
                 let door = door.clone();
@@ -91,7 +93,8 @@ pub(crate) async fn accept(listener: TcpListener, door: Door) {
             }
             Err(error) => {
                 // Out of descriptors or the like: other connections must end first.
-                door.complaints.warn("accept", || format!("cannot accept connections: {error}"));
+                door.complaints
+                    .warn("accept", || format!("cannot accept connections: {error}"));
                 sleep(RETRY_LOOKOUT).await;
             }
         }
@@ -103,22 +106,36 @@ impl Door {
         // A connection that is dropped half-way is no more than somebody's retry.
         if matches!(
             error.kind(),
-            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+            io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::BrokenPipe
         ) {
             debug!("{remote} went away during the handshake: {error}");
             return;
         }
         let ip = remote.ip();
-        self.complaints.warn(&format!("handshake {ip}"), || format!("refused {ip}: {error}"));
+        self.complaints.warn(&format!("handshake {ip}"), || {
+            format!("refused {ip}: {error}")
+        });
     }
 }
 
 async fn shake(stream: TcpStream, remote: SocketAddr, held: Held, door: &Door) -> io::Result<Io> {
     tune(&stream, door.pace.keep_alive)?;
-    let mut caller = Caller { local: stream.local_addr()?, remote, names: None };
-    let Some(identity) = &door.tls else { return Ok(Io::plain(stream, Some(caller), held)) };
-    let stream = TlsAcceptor::from(Arc::clone(&identity.server)).accept(stream).await?;
+    let mut caller = Caller {
+        local: stream.local_addr()?,
+        remote,
+        names: None,
+    };
+    let Some(identity) = &door.tls else {
+        return Ok(Io::plain(stream, Some(caller), held));
+    };
+    let stream = TlsAcceptor::from(Arc::clone(&identity.server))
+        .accept(stream)
+        .await?;
     let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
-    caller.names = Some(Arc::new(certificates.first().map(tls::names).unwrap_or_default()));
+    caller.names = Some(Arc::new(
+        certificates.first().map(tls::names).unwrap_or_default(),
+    ));
     Ok(Io::tls(stream, Some(caller), held))
 }

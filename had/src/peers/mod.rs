@@ -16,6 +16,7 @@ mod bounds;
 mod call;
 mod complaints;
 mod dial;
+mod error;
 mod fresh;
 mod hello;
 mod io;
@@ -24,15 +25,12 @@ mod listen;
 mod open;
 mod queue;
 mod service;
+mod shared;
 mod stream;
-mod transport;
 pub mod wire;
 
-use std::collections::BTreeMap;
 use std::future::Future;
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -41,26 +39,24 @@ use had_core::message::{Ask, Message, Sender};
 use had_core::ports::Via;
 use had_core::spec::NodeSpec;
 use had_core::timing::Timing;
+use had_proto::v1::CommandReply;
 use had_proto::v1::admin_server::AdminServer;
 use had_proto::v1::forward_request::What;
 use had_proto::v1::peer_server::PeerServer;
-use had_proto::v1::{CommandReply, Frame, frame::Body};
 use tokio::sync::{Semaphore, mpsc};
-use tokio::task::AbortHandle;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Server;
 
 pub use bounds::{FEATURE_LEVEL, PROTOCOL_VERSION};
+pub use error::{CallError, PeersError};
 pub use links::LinkStatus;
 
 use crate::admin::{self, Operator};
 use crate::tls::Identity;
 use bounds::{
-    ACCEPTED_MAX, CONNECTION_WINDOW_BYTES, MESSAGE_MAX_BYTES, Pace, STREAM_WINDOW_BYTES,
-    STREAMS_A_LINK,
+    ACCEPTED_MAX, CONNECTION_WINDOW_BYTES, MESSAGE_MAX_BYTES, STREAM_WINDOW_BYTES, STREAMS_A_LINK,
 };
-use complaints::Complaints;
-use links::{Peer, Streams};
+pub(crate) use shared::Shared;
 
 /// What the connections are made of.
 #[derive(Clone, Debug)]
@@ -84,138 +80,16 @@ pub trait Inbound: Send + Sync + 'static {
     /// A peer asks for its lease; the answer goes back with [`Peers::answer`] under the same `via`.
     fn asked(&self, from: Sender, ask: Ask, via: Via);
     /// A peer's consensus calls: the body of the answer, or one sentence why there is none.
-    fn consensus(&self, from: Sender, body: Vec<u8>) -> BoxFuture<'static, Result<Vec<u8>, String>>;
+    fn consensus(&self, from: Sender, body: Vec<u8>)
+    -> BoxFuture<'static, Result<Vec<u8>, String>>;
     /// Who this process is now: the cluster id changes when the cluster is formed.
     fn sender(&self) -> Sender;
-}
-
-/// Why the peers' port could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum PeersError {
-    /// The file does not name this node.
-    #[error("the node {0} is not in the cluster file")]
-    NoSuchNode(NodeName),
-    /// Somebody else listens there.
-    #[error("the port of {address} is taken: does another had run on this host?")]
-    PortTaken {
-        /// The own address.
-        address: SocketAddr,
-    },
-    /// None of the own addresses is on this host.
-    #[error("none of this node's addresses is on this host: {addresses:?}; is it the right node name?")]
-    NotOurs {
-        /// The own addresses.
-        addresses: Vec<SocketAddr>,
-    },
-    /// Anything else.
-    #[error("cannot listen on {address}: {source}")]
-    Bind {
-        /// The own address.
-        address: SocketAddr,
-        /// Why.
-        source: std::io::Error,
-    },
-}
-
-/// Why a call has no answer.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum CallError {
-    /// It did not get there.
-    #[error("cannot reach {node}: {problem}")]
-    Unreachable {
-        /// Whom.
-        node: NodeName,
-        /// Why.
-        problem: String,
-    },
-    /// It may have got there, and the connection broke before the answer.
-    #[error("the connection to {node} broke: {problem}")]
-    Broken {
-        /// Whom.
-        node: NodeName,
-        /// Why.
-        problem: String,
-    },
-    /// It may have got there; no answer came in time.
-    #[error("{node} did not answer within {deadline:?}")]
-    Timeout {
-        /// Whom.
-        node: NodeName,
-        /// The call's bound.
-        deadline: Duration,
-    },
-    /// The peer itself refused.
-    #[error("{node} refuses: {problem}")]
-    Refused {
-        /// Whom.
-        node: NodeName,
-        /// What it says.
-        problem: String,
-    },
 }
 
 /// The connections to all peers. Cheap to clone.
 #[derive(Clone)]
 pub struct Peers {
     shared: Arc<Shared>,
-}
-
-/// What every task of the connections sees.
-pub(crate) struct Shared {
-    pub(crate) settings: Settings,
-    pub(crate) pace: Pace,
-    pub(crate) inbound: Arc<dyn Inbound>,
-    pub(crate) operator: Option<Arc<dyn Operator>>,
-    pub(crate) peers: BTreeMap<NodeName, Arc<Peer>>,
-    pub(crate) streams: Streams,
-    pub(crate) complaints: Arc<Complaints>,
-    ending: AtomicBool,
-    tasks: Mutex<Vec<AbortHandle>>,
-}
-
-impl Shared {
-    fn new(
-        settings: Settings,
-        own: &[SocketAddr],
-        inbound: Arc<dyn Inbound>,
-        operator: Option<Arc<dyn Operator>>,
-    ) -> Self {
-        let others = settings.nodes.iter().filter(|spec| spec.name != settings.node);
-        let peers = others.map(|spec| (spec.name.clone(), Arc::new(Peer::new(own, spec)))).collect();
-        Self {
-            pace: settings.timing.into(),
-            settings,
-            inbound,
-            operator,
-            peers,
-            streams: Streams::default(),
-            complaints: Arc::default(),
-            ending: AtomicBool::new(false),
-            tasks: Mutex::default(),
-        }
-    }
-
-    /// A frame of this node.
-    pub(crate) fn frame(&self, body: Body) -> Frame {
-        let sender = Some(hello::sender_to_wire(&self.inbound.sender()));
-        Frame { sender, body: Some(body) }
-    }
-
-    /// Runs a task until it ends or the connections are shut down.
-    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let handle = tokio::spawn(task).abort_handle();
-        let mut tasks = self.tasks.lock().expect("nothing panics while it holds the tasks");
-        tasks.retain(|task| !task.is_finished());
-        if self.is_ending() {
-            handle.abort();
-        } else {
-            tasks.push(handle);
-        }
-    }
-
-    pub(crate) fn is_ending(&self) -> bool {
-        self.ending.load(Ordering::Relaxed)
-    }
 }
 
 impl Peers {
@@ -229,15 +103,27 @@ impl Peers {
         inbound: Arc<dyn Inbound>,
         operator: Option<Arc<dyn Operator>>,
     ) -> Result<Self, PeersError> {
-        let own = settings.nodes.iter().find(|spec| spec.name == settings.node);
-        let own = own.ok_or_else(|| PeersError::NoSuchNode(settings.node.clone()))?.addresses.clone();
+        let own = settings
+            .nodes
+            .iter()
+            .find(|spec| spec.name == settings.node);
+        let own = own
+            .ok_or_else(|| PeersError::NoSuchNode(settings.node.clone()))?
+            .addresses
+            .clone();
         let listeners = listen::bind(&own)?;
-        let peers = Self { shared: Arc::new(Shared::new(settings, &own, inbound, operator)) };
+        let peers = Self {
+            shared: Arc::new(Shared::new(settings, &own, inbound, operator)),
+        };
         peers.serve(listeners);
         for peer in peers.shared.peers.values() {
             for link in &peer.links {
                 for lane in 0..STREAMS_A_LINK {
-                    peers.spawn(open::keep(Arc::clone(&peers.shared), Arc::clone(link), lane));
+                    peers.spawn(open::keep(
+                        Arc::clone(&peers.shared),
+                        Arc::clone(link),
+                        lane,
+                    ));
                 }
             }
             for lane in &peer.lanes {
@@ -267,9 +153,13 @@ impl Peers {
         let peer = PeerServer::new(service::Service(Arc::clone(shared)))
             .max_decoding_message_size(MESSAGE_MAX_BYTES);
         // Without certificates anybody could command; then operators have the socket alone.
-        let operator = shared.operator.clone().filter(|_| shared.settings.tls.is_some());
-        let admin = operator
-            .map(|operator| AdminServer::new(admin::Service::new(operator, Arc::new(self.clone()))));
+        let operator = shared
+            .operator
+            .clone()
+            .filter(|_| shared.settings.tls.is_some());
+        let admin = operator.map(|operator| {
+            AdminServer::new(admin::Service::new(operator, Arc::new(self.clone())))
+        });
         let server = Server::builder()
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
@@ -297,7 +187,9 @@ impl Peers {
 
     /// Sends on the stream on which an ask came. Nothing happens where it is gone.
     pub fn answer(&self, via: Via, message: &Message) {
-        self.shared.streams.send(via, self.shared.frame(wire::encode(message)));
+        self.shared
+            .streams
+            .send(via, self.shared.frame(wire::encode(message)));
     }
 
     /// Calls a peer's consensus: the voter that is meant, or nobody.
@@ -339,12 +231,7 @@ impl Peers {
 
     /// Ends every task and stream.
     pub fn shutdown(&self) {
-        self.shared.ending.store(true, Ordering::Relaxed);
-        let tasks = std::mem::take(
-            &mut *self.shared.tasks.lock().expect("nothing panics while it holds the tasks"),
-        );
-        tasks.iter().for_each(AbortHandle::abort);
-        self.shared.streams.close();
+        self.shared.end();
     }
 }
 

@@ -10,7 +10,7 @@ use tonic::Code;
 
 use super::Shared;
 use super::bounds::{MESSAGE_MAX_BYTES, REFUSED_RETRY, RETRY_FIRST, RETRY_LOOKOUT, RETRY_OTHERS};
-use super::dial::{dial, status_text};
+use super::dial::{Undialed, dial, status_text};
 use super::hello;
 use super::links::{Link, Side};
 use super::queue::{Outgoing, Queue};
@@ -20,8 +20,10 @@ use super::stream::{Ended, Stream};
 enum Failure {
     /// It stood, and is over.
     Over,
-    /// It did not come to stand.
-    Unreachable(String),
+    /// Nobody answers there.
+    Absent(String),
+    /// Somebody answers, but it did not come to stand.
+    Turned(String),
     /// One of the two does not take the other.
     Refused(String),
 }
@@ -29,24 +31,36 @@ enum Failure {
 /// Keeps one stream over a link.
 pub(crate) async fn keep(shared: Arc<Shared>, link: Arc<Link>, lane: usize) {
     // One stream looks out for the peer; the others come when it has found it.
-    let longest = if lane == 0 { RETRY_LOOKOUT } else { RETRY_OTHERS };
+    let longest = if lane == 0 {
+        RETRY_LOOKOUT
+    } else {
+        RETRY_OTHERS
+    };
     let mut wakes = link.wakes();
     let mut pause = RETRY_FIRST;
     loop {
         wakes.borrow_and_update();
         match converse(&shared, &link).await {
             Failure::Over => pause = RETRY_FIRST,
-            Failure::Unreachable(problem) => {
+            Failure::Absent(problem) => {
                 pause = (pause * 2).min(longest);
-                complain(&shared, &link, lane, format!(
-                    "cannot reach {} at {} from {}: {problem}", link.peer, link.theirs, link.own
-                ));
+                complain(&shared, &link, lane, unreachable(&link, &problem));
+            }
+            Failure::Turned(problem) => {
+                pause = (pause * 2).min(REFUSED_RETRY);
+                complain(&shared, &link, lane, unreachable(&link, &problem));
             }
             Failure::Refused(problem) => {
                 pause = REFUSED_RETRY;
-                complain(&shared, &link, lane, format!(
-                    "no link {} with {} at {}: {problem}", link.index, link.peer, link.theirs
-                ));
+                complain(
+                    &shared,
+                    &link,
+                    lane,
+                    format!(
+                        "no link {} with {} at {}: {problem}",
+                        link.index, link.peer, link.theirs
+                    ),
+                );
             }
         }
         pause = rest(pause, &mut wakes).await;
@@ -71,6 +85,15 @@ fn complain(shared: &Shared, link: &Link, lane: usize, problem: String) {
     }
 }
 
+fn unreachable(link: &Link, problem: &str) -> String {
+    format!(
+        "cannot reach {} at {} from {}: {problem}",
+        link.peer,
+        link.theirs,
+        link.own.ip()
+    )
+}
+
 fn about(link: &Link) -> String {
     format!("link {} {}", link.peer, link.index)
 }
@@ -78,24 +101,30 @@ fn about(link: &Link) -> String {
 async fn converse(shared: &Arc<Shared>, link: &Arc<Link>) -> Failure {
     let dialed = match dial(shared, link).await {
         Ok(dialed) => dialed,
-        Err(problem) => return Failure::Unreachable(problem),
+        Err(Undialed::Absent(problem)) => return Failure::Absent(problem),
+        Err(Undialed::Turned(problem)) => return Failure::Turned(problem),
     };
     let out = Arc::new(Queue::default());
     out.push(shared.frame(Body::Hello(hello::greeting(&shared.settings, &link.peer))));
     let mut client = PeerClient::new(dialed.channel).max_decoding_message_size(MESSAGE_MAX_BYTES);
     let opening = async {
-        let mut frames = client.exchange(Outgoing(Arc::clone(&out))).await?.into_inner();
+        let mut frames = client
+            .exchange(Outgoing(Arc::clone(&out)))
+            .await?
+            .into_inner();
         let greeting = frames.message().await?;
         Ok::<_, tonic::Status>((frames, greeting))
     };
     let (mut frames, greeting) = match timeout(shared.pace.handshake, opening).await {
         Ok(Ok((frames, Some(greeting)))) => (frames, greeting),
-        Ok(Ok((_, None))) => return Failure::Unreachable("it ended the stream at once".into()),
+        Ok(Ok((_, None))) => return Failure::Turned("it ended the stream at once".into()),
         Ok(Err(status)) if status.code() == Code::FailedPrecondition => {
             return Failure::Refused(format!("refused there: {}", status.message()));
         }
-        Ok(Err(status)) => return Failure::Unreachable(status_text(&status)),
-        Err(_) => return Failure::Unreachable("connected, but the greeting was not answered".into()),
+        Ok(Err(status)) => return Failure::Turned(status_text(&status)),
+        Err(_) => {
+            return Failure::Absent("connected, but the greeting was not answered".into());
+        }
     };
     // The certificate was checked against the name by the handshake.
     let own = shared.inbound.sender();
@@ -104,8 +133,12 @@ async fn converse(shared: &Arc<Shared>, link: &Arc<Link>) -> Failure {
         Err(unfit) => return Failure::Refused(unfit.to_string()),
     };
     if greeted.node != link.peer {
-        return Failure::Refused(format!("{} answered there: the addresses differ", greeted.node));
+        return Failure::Refused(format!(
+            "{} answered there: the addresses differ",
+            greeted.node
+        ));
     }
+    shared.remark(&greeting);
     let mut stream = Stream::new(shared, link, Side::Opened, greeted, &out);
     shared.complaints.clear(&about(link));
     match stream.run(&mut frames).await {

@@ -56,7 +56,9 @@ impl Queue {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("nothing panics while it holds a queue")
+        self.state
+            .lock()
+            .expect("nothing panics while it holds a queue")
     }
 }
 
@@ -112,7 +114,10 @@ mod tests {
     use had_proto::v1::{Ping, frame::Body};
 
     fn ping(number: u64) -> Frame {
-        Frame { sender: None, body: Some(Body::Ping(Ping { number })) }
+        Frame {
+            sender: None,
+            body: Some(Body::Ping(Ping { number })),
+        }
     }
 
     #[tokio::test]
@@ -123,7 +128,10 @@ mod tests {
         }
         let mut out = Outgoing(Arc::clone(&queue));
         assert_eq!(out.next().await, Some(ping(3)));
-        let rest = (0..QUEUE_MAX - 1).map(|_| ping(0)).collect::<Vec<_>>().len();
+        let rest = (0..QUEUE_MAX - 1)
+            .map(|_| ping(0))
+            .collect::<Vec<_>>()
+            .len();
         let read = out.by_ref().take(rest).collect::<Vec<_>>().await;
         assert_eq!(read.last(), Some(&ping(QUEUE_MAX as u64 + 2)));
     }

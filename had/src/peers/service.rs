@@ -25,14 +25,23 @@ use crate::admin;
 pub(crate) struct Service(pub(crate) Arc<Shared>);
 
 fn caller<T>(request: &Request<T>) -> Option<Caller> {
-    request.extensions().get::<Option<Caller>>().cloned().flatten()
+    request
+        .extensions()
+        .get::<Option<Caller>>()
+        .cloned()
+        .flatten()
 }
 
 impl Service {
     /// A refusal: the sentence goes to the peer and into this node's log.
     fn refuse(&self, caller: Option<&Caller>, unfit: &Unfit) -> Status {
-        let from = caller.map_or_else(|| "somebody".to_owned(), |caller| caller.remote.ip().to_string());
-        self.0.complaints.warn(&format!("refused {from}"), || format!("refused {from}: {unfit}"));
+        let from = caller.map_or_else(
+            || "somebody".to_owned(),
+            |caller| caller.remote.ip().to_string(),
+        );
+        self.0.complaints.warn(&format!("refused {from}"), || {
+            format!("refused {from}: {unfit}")
+        });
         Status::failed_precondition(unfit.to_string())
     }
 
@@ -60,13 +69,25 @@ impl Service {
         let own = self.0.inbound.sender();
         if request.to_voter != own.voter.0 {
             let meant = VoterId(request.to_voter);
-            return Err(Status::not_found(format!("{} is {}, not {meant}", own.node, own.voter)));
+            return Err(Status::not_found(format!(
+                "{} is {}, not {meant}",
+                own.node, own.voter
+            )));
         }
         Ok(from)
     }
 
-    async fn answer(&self, from: Sender, body: Vec<u8>) -> Result<Response<ConsensusReply>, Status> {
-        let body = self.0.inbound.consensus(from, body).await.map_err(Status::aborted)?;
+    async fn answer(
+        &self,
+        from: Sender,
+        body: Vec<u8>,
+    ) -> Result<Response<ConsensusReply>, Status> {
+        let body = self
+            .0
+            .inbound
+            .consensus(from, body)
+            .await
+            .map_err(Status::aborted)?;
         let sender = Some(sender_to_wire(&self.0.inbound.sender()));
         Ok(Response::new(ConsensusReply { sender, body }))
     }
@@ -90,6 +111,7 @@ impl peer_server::Peer for Service {
         let own = shared.inbound.sender();
         let greeted = hello::check_greeting(&shared.settings, &own, &first, caller.as_ref())
             .map_err(|unfit| self.refuse(caller.as_ref(), &unfit))?;
+        shared.remark(&first);
         let peer = shared.peers.get(&greeted.node);
         let local = caller.as_ref().map(|caller| caller.local.ip());
         let link = peer.and_then(|peer| match local {
@@ -100,7 +122,10 @@ impl peer_server::Peer for Service {
             return Err(Status::failed_precondition("no link is known to that node"));
         };
         let out = Arc::new(Queue::default());
-        out.push(shared.frame(Body::Hello(hello::greeting(&shared.settings, &greeted.node))));
+        out.push(shared.frame(Body::Hello(hello::greeting(
+            &shared.settings,
+            &greeted.node,
+        ))));
         let mut stream = Stream::new(shared, link, Side::Accepted, greeted, &out);
         let complaints = Arc::clone(&shared.complaints);
         shared.spawn(async move {
@@ -137,7 +162,11 @@ impl peer_server::Peer for Service {
     ) -> Result<Response<CommandReply>, Status> {
         let caller = caller(&request);
         let request = request.into_inner();
-        self.check(caller.as_ref(), request.sender.as_ref(), &request.cluster_name)?;
+        self.check(
+            caller.as_ref(),
+            request.sender.as_ref(),
+            &request.cluster_name,
+        )?;
         let operator = self
             .0
             .operator
@@ -146,7 +175,11 @@ impl peer_server::Peer for Service {
         let reply = match request.what {
             Some(What::Command(command)) => admin::decide(operator, command).await?,
             Some(What::Init(init)) => admin::decide_init(operator, init).await?,
-            None => return Err(Status::invalid_argument("a forwarded command that is empty")),
+            None => {
+                return Err(Status::invalid_argument(
+                    "a forwarded command that is empty",
+                ));
+            }
         };
         Ok(Response::new(reply))
     }

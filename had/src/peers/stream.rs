@@ -49,7 +49,10 @@ impl Stream {
     ) -> Self {
         let via = shared.streams.add(out);
         if link.add(side, via, out) {
-            info!("link {} to {} ({}) stands", link.index, link.peer, link.theirs);
+            info!(
+                "link {} to {} ({}) stands",
+                link.index, link.peer, link.theirs
+            );
         }
         Self {
             shared: Arc::clone(shared),
@@ -70,7 +73,10 @@ impl Stream {
             Ended::Broken(problem) => problem.clone(),
             Ended::Unfit(unfit) => unfit.to_string(),
         };
-        debug!("a stream over link {} to {} is over: {}", self.link.index, self.link.peer, self.over);
+        debug!(
+            "a stream over link {} to {} is over: {}",
+            self.link.index, self.link.peer, self.over
+        );
         ended
     }
 
@@ -116,11 +122,14 @@ impl Stream {
             // A body of a later version.
             None | Some(Body::Hello(_)) => {}
             Some(Body::Ping(ping)) => {
-                self.out.push(self.shared.frame(Body::Pong(v1::Pong { number: ping.number })));
+                self.out.push(self.shared.frame(Body::Pong(v1::Pong {
+                    number: ping.number,
+                })));
             }
             Some(Body::Pong(pong)) => {
                 let round_trip = self.age_ns().saturating_sub(pong.number);
-                self.link.measured(std::time::Duration::from_nanos(round_trip));
+                self.link
+                    .measured(std::time::Duration::from_nanos(round_trip));
             }
             Some(body) => self.pass_on(from, body),
         }
@@ -134,7 +143,9 @@ impl Stream {
             Err(error) => {
                 let peer = &self.link.peer;
                 let about = format!("frame {peer}");
-                self.shared.complaints.warn(&about, || format!("{peer} sent {error}; passed over"));
+                self.shared
+                    .complaints
+                    .warn(&about, || format!("{peer} sent {error}; passed over"));
             }
         }
     }
@@ -151,7 +162,10 @@ impl Drop for Stream {
         self.out.close();
         if self.link.remove(self.side, self.via) && !self.shared.is_ending() {
             let link = &self.link;
-            warn!("link {} to {} ({}) is down: {}", link.index, link.peer, link.theirs, self.over);
+            warn!(
+                "link {} to {} ({}) is down: {}",
+                link.index, link.peer, link.theirs, self.over
+            );
             link.failed(std::mem::take(&mut self.over));
         }
     }

@@ -23,20 +23,31 @@ fn every_problem_is_one_clear_sentence() {
     let good = authority.files("h1");
     let dir = authority.path().display().to_string();
 
-    let missing = Files { key: authority.path().join("none.key"), ..good.clone() };
+    let missing = Files {
+        key: authority.path().join("none.key"),
+        ..good.clone()
+    };
     assert_eq!(
         sentence(&missing),
-        format!("cannot read the private key {dir}/none.key: No such file or directory (os error 2)")
+        format!(
+            "cannot read the private key {dir}/none.key: No such file or directory (os error 2)"
+        )
     );
 
-    let empty = Files { cert: authority.write("empty.pem", ""), ..good.clone() };
+    let empty = Files {
+        cert: authority.write("empty.pem", ""),
+        ..good.clone()
+    };
     assert_eq!(
         sentence(&empty),
         format!("{dir}/empty.pem holds no certificate in PEM form: there is none in it")
     );
 
     let other = authority.files("h2");
-    let mixed = Files { key: other.key.clone(), ..good.clone() };
+    let mixed = Files {
+        key: other.key.clone(),
+        ..good.clone()
+    };
     assert_eq!(
         sentence(&mixed),
         format!("the key {dir}/h2.key does not belong to the certificate {dir}/h1.pem")
@@ -48,8 +59,14 @@ fn every_problem_is_one_clear_sentence() {
     );
 
     let foreign = Authority::new();
-    let stranger = Files { ca: foreign.files("h1").ca, ..good };
-    assert!(matches!(load(&stranger), Err(TlsError::OtherAuthority { .. })));
+    let stranger = Files {
+        ca: foreign.files("h1").ca,
+        ..good
+    };
+    assert!(matches!(
+        load(&stranger),
+        Err(TlsError::OtherAuthority { .. })
+    ));
 }
 
 #[test]

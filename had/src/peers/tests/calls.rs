@@ -16,14 +16,19 @@ fn pair() -> (Node, Node) {
 }
 
 fn call(from: &Node, to: &str, body: &[u8]) -> Result<Vec<u8>, CallError> {
-    from.block_on(from.peers.call(&to.into(), voter(to), body.to_vec(), PATIENCE))
+    from.block_on(
+        from.peers
+            .call(&to.into(), voter(to), body.to_vec(), PATIENCE),
+    )
 }
 
 #[test]
 fn a_call_is_answered_by_the_voter_that_is_meant_or_refused() {
     let (h1, _h2) = pair();
     assert_eq!(call(&h1, "h2", b" says vote").unwrap(), b"h1 says vote");
-    let other = h1.peers.call(&"h2".into(), voter("replaced"), vec![], PATIENCE);
+    let other = h1
+        .peers
+        .call(&"h2".into(), voter("replaced"), vec![], PATIENCE);
     let text = h1.block_on(other).unwrap_err().to_string();
     assert!(text.starts_with("h2 refuses: h2 is v"), "{text}");
     let failed = call(&h1, "h2", b"fail").unwrap_err().to_string();
@@ -35,13 +40,19 @@ fn a_call_is_answered_by_the_voter_that_is_meant_or_refused() {
 #[test]
 fn a_large_body_goes_in_pieces() {
     let (h1, _h2) = pair();
-    let body: Vec<u8> = (0..20_000_003_u32).map(|number| number.to_le_bytes()[1]).collect();
-    let answer = h1.peers.bulk(&"h2".into(), voter("h2"), body.clone(), PATIENCE);
+    let body: Vec<u8> = (0..20_000_003_u32)
+        .map(|number| number.to_le_bytes()[1])
+        .collect();
+    let answer = h1
+        .peers
+        .bulk(&"h2".into(), voter("h2"), body.clone(), PATIENCE);
     // The answer repeats the body, which is more than a reply may hold.
     let refused = h1.block_on(answer).unwrap_err().to_string();
     assert!(refused.contains("message length too large"), "{refused}");
     let body = &body[..7_000_000];
-    let answer = h1.peers.bulk(&"h2".into(), voter("h2"), body.to_vec(), PATIENCE);
+    let answer = h1
+        .peers
+        .bulk(&"h2".into(), voter("h2"), body.to_vec(), PATIENCE);
     let answer = h1.block_on(answer).unwrap();
     assert!(answer.starts_with(b"h1") && answer[2..] == *body);
 }

@@ -9,7 +9,10 @@ use super::rig::{Node, Said, address, eventually, settings, spec, voter};
 use crate::testing::Authority;
 
 fn released(epoch: u64) -> Message {
-    Message::Released { group: "web".into(), epoch: Epoch(epoch) }
+    Message::Released {
+        group: "web".into(),
+        epoch: Epoch(epoch),
+    }
 }
 
 #[test]
@@ -27,7 +30,9 @@ fn what_is_sent_is_heard_on_every_stream_with_its_sender() {
         h2.said().len() == 2
     });
     for said in h2.said() {
-        let Said::Heard(from, message) = said else { panic!("{said:?}") };
+        let Said::Heard(from, message) = said else {
+            panic!("{said:?}")
+        };
         assert_eq!(message, released(7));
         assert_eq!(from.node, "h1".into());
         assert_eq!(from.voter, voter("h1"));
@@ -37,34 +42,59 @@ fn what_is_sent_is_heard_on_every_stream_with_its_sender() {
 #[test]
 fn an_answer_goes_back_on_the_stream_of_its_ask() {
     let nodes = [spec("h1", &[address()]), spec("h2", &[address()])];
-    let (h1, h2) = (Node::start(settings("h1", &nodes, None)), Node::start(settings("h2", &nodes, None)));
+    let (h1, h2) = (
+        Node::start(settings("h1", &nodes, None)),
+        Node::start(settings("h2", &nodes, None)),
+    );
     h1.wait_link("h2", 0);
-    let report = Some(Report { applied: 5, ..Report::default() });
-    let ask = Ask { sequence: Sequence(3), lease: Duration::from_millis(300), report };
+    let report = Some(Report {
+        applied: 5,
+        ..Report::default()
+    });
+    let ask = Ask {
+        sequence: Sequence(3),
+        lease: Duration::from_millis(300),
+        report,
+    };
     h1.peers.send(&"h2".into(), &Message::Ask(ask.clone()));
     eventually("the ask", || !h2.said().is_empty());
-    let Said::Asked(from, asked, via) = h2.said().remove(0) else { panic!() };
+    let Said::Asked(from, asked, via) = h2.said().remove(0) else {
+        panic!()
+    };
     assert_eq!((from.node.as_str(), &asked), ("h1", &ask));
 
     let answer = Message::Answer(Answer {
         sequence: asked.sequence,
-        leader: LeaderId { term: 2, voter: voter("h2") },
-        outcome: Outcome::Granted { duration: Duration::from_millis(260), index: 9 },
+        leader: LeaderId {
+            term: 2,
+            voter: voter("h2"),
+        },
+        outcome: Outcome::Granted {
+            duration: Duration::from_millis(260),
+            index: 9,
+        },
     });
     h2.peers.answer(via, &answer);
     eventually("the answer", || !h1.said().is_empty());
-    assert!(matches!(&h1.said()[0], Said::Heard(from, said) if *said == answer && from.node == "h2".into()));
+    assert!(
+        matches!(&h1.said()[0], Said::Heard(from, said) if *said == answer && from.node == "h2".into())
+    );
 }
 
 #[test]
 fn a_cluster_that_is_formed_meanwhile_keeps_its_streams() {
     let nodes = [spec("h1", &[address()]), spec("h2", &[address()])];
-    let (h1, h2) = (Node::start(settings("h1", &nodes, None)), Node::start(settings("h2", &nodes, None)));
+    let (h1, h2) = (
+        Node::start(settings("h1", &nodes, None)),
+        Node::start(settings("h2", &nodes, None)),
+    );
     h1.wait_link("h2", 0);
     h1.join(ClusterId(77));
     h1.peers.send(&"h2".into(), &released(1));
     eventually("the message", || {
-        h2.said().iter().any(|said| matches!(said, Said::Heard(from, _) if from.cluster == ClusterId(77)))
+        h2.said()
+            .iter()
+            .any(|said| matches!(said, Said::Heard(from, _) if from.cluster == ClusterId(77)))
     });
 }
 

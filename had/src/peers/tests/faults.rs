@@ -12,11 +12,16 @@ use super::rig::{Node, Said, TIMING, Wire, address, eventually, settings, spec, 
 use crate::testing::Authority;
 
 fn released(epoch: u64) -> Message {
-    Message::Released { group: "web".into(), epoch: Epoch(epoch) }
+    Message::Released {
+        group: "web".into(),
+        epoch: Epoch(epoch),
+    }
 }
 
 fn hears(node: &Node, wanted: &Message) -> bool {
-    node.said().iter().any(|said| matches!(said, Said::Heard(_, message) if message == wanted))
+    node.said()
+        .iter()
+        .any(|said| matches!(said, Said::Heard(_, message) if message == wanted))
 }
 
 #[test]
@@ -39,7 +44,12 @@ fn a_killed_peer_is_reached_again_as_soon_as_it_is_back() {
     println!("a returning peer is reached after {took:?}");
     assert!(took < Duration::from_millis(500), "{took:?}");
     let called = eventually("a call", || {
-        let call = h1.peers.call(&"h2".into(), voter("h2"), vec![], Duration::from_millis(200));
+        let call = h1.peers.call(
+            &"h2".into(),
+            voter("h2"),
+            vec![],
+            Duration::from_millis(200),
+        );
         h1.block_on(call).is_ok()
     });
     println!("and called {called:?} later");
@@ -58,7 +68,12 @@ fn a_half_open_connection_is_replaced() {
     let h2 = Node::start(settings("h2", &alone, Some(authority.identity("h2"))));
     h1.wait_link("h2", 0);
     let call = |body: u8| {
-        let call = h1.peers.call(&"h2".into(), voter("h2"), vec![body], Duration::from_millis(60));
+        let call = h1.peers.call(
+            &"h2".into(),
+            voter("h2"),
+            vec![body],
+            Duration::from_millis(60),
+        );
         h1.block_on(call)
     };
     eventually("a call", || call(0).is_ok());
@@ -74,7 +89,10 @@ fn a_half_open_connection_is_replaced() {
     let took = start.elapsed();
     println!("half-open connections: calls well after {called:?}, streams after {took:?}");
     // Silence is noticed after five heartbeats, and replaced at once.
-    assert!(took >= TIMING.heartbeat * 4 && took < TIMING.heartbeat * 20, "{took:?}");
+    assert!(
+        took >= TIMING.heartbeat * 4 && took < TIMING.heartbeat * 20,
+        "{took:?}"
+    );
 }
 
 #[test]
@@ -105,7 +123,12 @@ fn one_of_two_links_is_enough() {
     h1.wait_link("h2", 1);
     let call = || {
         let start = Instant::now();
-        let call = h1.peers.call(&"h2".into(), voter("h2"), vec![], Duration::from_millis(100));
+        let call = h1.peers.call(
+            &"h2".into(),
+            voter("h2"),
+            vec![],
+            Duration::from_millis(100),
+        );
         (h1.block_on(call).is_ok(), start.elapsed())
     };
     eventually("calls on both links", || (0..8).all(|_| call().0));
@@ -114,13 +137,17 @@ fn one_of_two_links_is_enough() {
     first.mute.store(true, Ordering::SeqCst);
     first.freeze_standing();
     h1.peers.send(&"h2".into(), &released(3));
-    let took = eventually("the message over the second link", || hears(&h2, &released(3)));
+    let took = eventually("the message over the second link", || {
+        hears(&h2, &released(3))
+    });
     assert!(took < Duration::from_millis(100), "{took:?}");
     let calls: Vec<_> = (0..20).map(|_| call()).collect();
     assert!(calls.iter().all(|(well, _)| *well), "{calls:?}");
     let slowest = calls.iter().map(|(_, took)| *took).max().unwrap();
     println!("with one of two links dead: message after {took:?}, slowest of 20 calls {slowest:?}");
-    eventually("the dead link is known to be dead", || !h1.link("h2", 0).connected);
+    eventually("the dead link is known to be dead", || {
+        !h1.link("h2", 0).connected
+    });
     assert!(h1.link("h2", 1).connected);
     assert!(call().0);
 }
@@ -145,7 +172,11 @@ fn a_short_freeze_breaks_nothing() {
 /// The streams over which an ask of `from` reaches `to`.
 fn asked_over(from: &Node, to: &Node) -> BTreeSet<Via> {
     to.forget();
-    let ask = Ask { sequence: Sequence(1), lease: TIMING.lease, report: None };
+    let ask = Ask {
+        sequence: Sequence(1),
+        lease: TIMING.lease,
+        report: None,
+    };
     from.peers.send(&"h2".into(), &Message::Ask(ask));
     std::thread::sleep(Duration::from_millis(20));
     let vias = to.said().into_iter().filter_map(|said| match said {

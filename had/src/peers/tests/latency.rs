@@ -29,10 +29,20 @@ fn an_ask_is_answered_well_within_a_millisecond() {
     });
     let peers = h2.peers.clone();
     std::thread::spawn(move || {
-        let leader = LeaderId { term: 1, voter: voter("h2") };
+        let leader = LeaderId {
+            term: 1,
+            voter: voter("h2"),
+        };
         for (ask, via) in inbox {
-            let outcome = Outcome::Granted { duration: TIMING.grant_max(), index: 1 };
-            let answer = Answer { sequence: ask.sequence, leader, outcome };
+            let outcome = Outcome::Granted {
+                duration: TIMING.grant_max(),
+                index: 1,
+            };
+            let answer = Answer {
+                sequence: ask.sequence,
+                leader,
+                outcome,
+            };
             peers.answer(via, &Message::Answer(answer));
         }
     });
@@ -43,7 +53,9 @@ fn an_ask_is_answered_well_within_a_millisecond() {
             heard.send(answer.sequence).unwrap();
         }
     });
-    let mut times: Vec<Duration> = (0..ASKS).map(|number| round(&h1, &answers, number)).collect();
+    let mut times: Vec<Duration> = (0..ASKS)
+        .map(|number| round(&h1, &answers, number))
+        .collect();
     times.sort();
     let at = |percent: usize| times[times.len() * percent / 100].as_micros();
     println!(
@@ -60,7 +72,11 @@ fn an_ask_is_answered_well_within_a_millisecond() {
 fn round(h1: &Node, answers: &mpsc::Receiver<Sequence>, number: u64) -> Duration {
     let wanted = Sequence(number);
     let start = Instant::now();
-    let ask = Ask { sequence: wanted, lease: TIMING.lease, report: None };
+    let ask = Ask {
+        sequence: wanted,
+        lease: TIMING.lease,
+        report: None,
+    };
     h1.peers.send(&"h2".into(), &Message::Ask(ask));
     while answers.recv_timeout(PATIENCE).unwrap() != wanted {}
     let took = start.elapsed();

@@ -8,6 +8,7 @@ use tonic::transport::Endpoint;
 
 use super::rig::{Node, PATIENCE, address, eventually, settings, spec, voter};
 use crate::peers::bounds::PROTOCOL_VERSION;
+use crate::peers::hello::remark;
 use crate::peers::{Peers, PeersError};
 use crate::testing::Authority;
 
@@ -23,7 +24,12 @@ fn hello() -> v1::Hello {
 }
 
 fn sender(node: &str, cluster: u64) -> v1::Sender {
-    v1::Sender { cluster, voter: 1, process: 2, node: node.into() }
+    v1::Sender {
+        cluster,
+        voter: 1,
+        process: 2,
+        node: node.into(),
+    }
 }
 
 /// What a node answers to a first frame.
@@ -33,7 +39,10 @@ fn greet(sender: Option<v1::Sender>, body: Body) -> Result<v1::Frame, String> {
     let url = format!("http://{}", nodes[0].addresses[0]);
     node.block_on(async {
         let channel = Endpoint::from_shared(url).unwrap().connect().await.unwrap();
-        let frames = tokio_stream::iter([v1::Frame { sender, body: Some(body) }]);
+        let frames = tokio_stream::iter([v1::Frame {
+            sender,
+            body: Some(body),
+        }]);
         let mut stream = PeerClient::new(channel)
             .exchange(frames)
             .await
@@ -57,11 +66,23 @@ fn every_misfit_is_told_why() {
     let refused = |sender, hello| greet(Some(sender), Body::Hello(hello)).unwrap_err();
     let h2 = || sender("h2", 5);
     assert_eq!(
-        refused(h2(), v1::Hello { protocol: 9, ..hello() }),
+        refused(
+            h2(),
+            v1::Hello {
+                protocol: 9,
+                ..hello()
+            }
+        ),
         "h2 speaks protocol version 9, h1 speaks 1: run the same program on both"
     );
     assert_eq!(
-        refused(h2(), v1::Hello { cluster_name: "mail".into(), ..hello() }),
+        refused(
+            h2(),
+            v1::Hello {
+                cluster_name: "mail".into(),
+                ..hello()
+            }
+        ),
         "h2 belongs to the cluster named \"mail\", h1 to \"web\""
     );
     assert_eq!(
@@ -69,19 +90,52 @@ fn every_misfit_is_told_why() {
         "h2 belongs to another cluster of the same name (c6, h1 to c5): \
          the data directory of one of them is from elsewhere"
     );
-    assert_eq!(refused(sender("h9", 5), hello()), "h9 is not in the cluster file of h1");
+    assert_eq!(
+        refused(sender("h9", 5), hello()),
+        "h9 is not in the cluster file of h1"
+    );
     assert_eq!(
         refused(sender("h1", 5), hello()),
         "another daemon runs under the name h1, which is this node's own"
     );
     assert_eq!(
-        refused(h2(), v1::Hello { to: "h3".into(), ..hello() }),
+        refused(
+            h2(),
+            v1::Hello {
+                to: "h3".into(),
+                ..hello()
+            }
+        ),
         "h3 was called and h1 answered: the addresses in the cluster files differ"
     );
-    assert_eq!(greet(None, Body::Hello(hello())).unwrap_err(), "the message names no sender");
+    assert_eq!(
+        greet(None, Body::Hello(hello())).unwrap_err(),
+        "the message names no sender"
+    );
     assert_eq!(
         greet(Some(h2()), Body::Ping(v1::Ping { number: 1 })).unwrap_err(),
         "the first frame was no greeting"
+    );
+}
+
+#[test]
+fn another_lease_is_remarked_and_no_more() {
+    let nodes = [spec("h1", &[address()])];
+    let frame = |lease_ns| {
+        let body = Some(Body::Hello(v1::Hello {
+            lease_ns,
+            ..hello()
+        }));
+        v1::Frame {
+            sender: Some(sender("h2", 5)),
+            body,
+        }
+    };
+    let settings = settings("h1", &nodes, None);
+    assert_eq!(remark(&settings, &frame(300_000_000)), None);
+    assert_eq!(
+        remark(&settings, &frame(1_000_000_000)).unwrap(),
+        "h2 has a lease of 1s, h1 one of 300ms: the one that differs from the cluster's gets none"
     );
 }
 
@@ -129,7 +183,11 @@ fn a_certificate_for_another_name_is_refused_on_both_sides() {
 #[test]
 fn a_plain_caller_gets_nothing_from_a_node_with_tls() {
     let nodes = [spec("h1", &[address()]), spec("h2", &[address()])];
-    let h1 = Node::start(settings("h1", &nodes, Some(Authority::new().identity("h1"))));
+    let h1 = Node::start(settings(
+        "h1",
+        &nodes,
+        Some(Authority::new().identity("h1")),
+    ));
     let h2 = Node::start(settings("h2", &nodes, None));
     eventually("both problems", || {
         h1.link("h2", 0).problem.is_some() && h2.link("h1", 0).problem.is_some()
@@ -139,13 +197,22 @@ fn a_plain_caller_gets_nothing_from_a_node_with_tls() {
 
 #[test]
 fn the_port_is_taken_or_the_address_is_elsewhere() {
-    let nodes = [spec("h1", &[address()]), spec("h2", &["192.0.2.7:7400".parse().unwrap()])];
+    let nodes = [
+        spec("h1", &[address()]),
+        spec("h2", &["192.0.2.7:7400".parse().unwrap()]),
+    ];
     let first = Node::start(settings("h1", &nodes, None));
     let again = |name| {
-        let start = Peers::start(settings(name, &nodes, None), std::sync::Arc::clone(&first.ear) as _, None);
+        let start = Peers::start(
+            settings(name, &nodes, None),
+            std::sync::Arc::clone(&first.ear) as _,
+            None,
+        );
         first.block_on(start).err().unwrap()
     };
-    assert!(matches!(again("h1"), PeersError::PortTaken { address } if address == nodes[0].addresses[0]));
+    assert!(
+        matches!(again("h1"), PeersError::PortTaken { address } if address == nodes[0].addresses[0])
+    );
     assert!(matches!(again("h2"), PeersError::NotOurs { .. }));
     assert!(matches!(again("h7"), PeersError::NoSuchNode(_)));
 }

@@ -20,8 +20,10 @@ use crate::tls::Identity;
 /// Longest wait for anything: far above what a loaded machine needs.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 pub(super) const PORT: u16 = 7400;
-pub(super) const TIMING: Timing =
-    Timing { lease: Duration::from_millis(300), heartbeat: Duration::from_millis(100) };
+pub(super) const TIMING: Timing = Timing {
+    lease: Duration::from_millis(300),
+    heartbeat: Duration::from_millis(100),
+};
 
 /// A loopback address that nobody else in this run has; other runs differ by their process id.
 pub(super) fn address() -> SocketAddr {
@@ -29,11 +31,18 @@ pub(super) fn address() -> SocketAddr {
     let number = LAST.fetch_add(1, Ordering::Relaxed);
     let net = 16 + std::process::id() % 200;
     let [_, _, high, low] = number.to_be_bytes();
-    SocketAddr::new(Ipv4Addr::new(127, u8::try_from(net).unwrap(), high, low).into(), PORT)
+    SocketAddr::new(
+        Ipv4Addr::new(127, u8::try_from(net).unwrap(), high, low).into(),
+        PORT,
+    )
 }
 
 pub(super) fn spec(name: &str, addresses: &[SocketAddr]) -> NodeSpec {
-    NodeSpec { name: name.into(), role: Role::Member, addresses: addresses.to_vec() }
+    NodeSpec {
+        name: name.into(),
+        role: Role::Member,
+        addresses: addresses.to_vec(),
+    }
 }
 
 pub(super) fn settings(node: &str, nodes: &[NodeSpec], tls: Option<Arc<Identity>>) -> Settings {
@@ -47,7 +56,10 @@ pub(super) fn settings(node: &str, nodes: &[NodeSpec], tls: Option<Arc<Identity>
 }
 
 pub(super) fn voter(name: &str) -> VoterId {
-    VoterId(name.bytes().fold(7, |hash, byte| hash * 31 + u64::from(byte)))
+    VoterId(
+        name.bytes()
+            .fold(7, |hash, byte| hash * 31 + u64::from(byte)),
+    )
 }
 
 /// What a node heard.
@@ -90,7 +102,11 @@ impl Inbound for Ear {
         self.say(Said::Asked(from, ask, via));
     }
 
-    fn consensus(&self, from: Sender, body: Vec<u8>) -> BoxFuture<'static, Result<Vec<u8>, String>> {
+    fn consensus(
+        &self,
+        from: Sender,
+        body: Vec<u8>,
+    ) -> BoxFuture<'static, Result<Vec<u8>, String>> {
         Box::pin(async move {
             if body == b"fail" {
                 return Err("the store is full".to_owned());
@@ -122,7 +138,12 @@ impl Node {
         static PROCESS: AtomicU32 = AtomicU32::new(1);
         let process = ProcessId(PROCESS.fetch_add(1, Ordering::Relaxed).into());
         let voter = voter(settings.node.as_str());
-        let me = Sender { node: settings.node.clone(), voter, process, cluster };
+        let me = Sender {
+            node: settings.node.clone(),
+            voter,
+            process,
+            cluster,
+        };
         let ear = Arc::new(Ear {
             me: Mutex::new(me),
             said: Mutex::default(),
@@ -133,8 +154,14 @@ impl Node {
             .enable_all()
             .build()
             .unwrap();
-        let peers = runtime.block_on(Peers::start(settings, Arc::clone(&ear) as _, None)).unwrap();
-        Self { peers, ear, runtime: Some(runtime) }
+        let peers = runtime
+            .block_on(Peers::start(settings, Arc::clone(&ear) as _, None))
+            .unwrap();
+        Self {
+            peers,
+            ear,
+            runtime: Some(runtime),
+        }
     }
 
     pub(super) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
@@ -155,7 +182,10 @@ impl Node {
 
     pub(super) fn link(&self, peer: &str, index: usize) -> LinkStatus {
         let links = self.peers.links();
-        links.into_iter().find(|link| link.peer == NodeName::from(peer) && link.link == index).unwrap()
+        links
+            .into_iter()
+            .find(|link| link.peer == NodeName::from(peer) && link.link == index)
+            .unwrap()
     }
 
     /// Until a link stands with a measured round trip: then a stream that this node opened works both ways.
@@ -168,7 +198,9 @@ impl Node {
 
     pub(super) fn wait_problem(&self, peer: &str, words: &str) {
         eventually(&format!("the problem \"{words}\""), || {
-            self.link(peer, 0).problem.is_some_and(|problem| problem.contains(words))
+            self.link(peer, 0)
+                .problem
+                .is_some_and(|problem| problem.contains(words))
         });
     }
 }
@@ -185,7 +217,10 @@ impl Drop for Node {
 pub(super) fn eventually(what: &str, mut condition: impl FnMut() -> bool) -> Duration {
     let start = Instant::now();
     while !condition() {
-        assert!(start.elapsed() < PATIENCE, "{what} did not come within {PATIENCE:?}");
+        assert!(
+            start.elapsed() < PATIENCE,
+            "{what} did not come within {PATIENCE:?}"
+        );
         std::thread::sleep(Duration::from_millis(1));
     }
     start.elapsed()

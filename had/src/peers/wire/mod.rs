@@ -51,12 +51,14 @@ pub fn encode(message: &Message) -> Body {
             report: ask.report.as_ref().map(report::encode),
         }),
         Message::Answer(answer) => Body::Answer(encode_answer(answer)),
-        Message::Prepared { group, epoch } => {
-            Body::Prepared(v1::Prepared { group: group.as_str().to_owned(), epoch: epoch.0 })
-        }
-        Message::Released { group, epoch } => {
-            Body::Released(v1::Released { group: group.as_str().to_owned(), epoch: epoch.0 })
-        }
+        Message::Prepared { group, epoch } => Body::Prepared(v1::Prepared {
+            group: group.as_str().to_owned(),
+            epoch: epoch.0,
+        }),
+        Message::Released { group, epoch } => Body::Released(v1::Released {
+            group: group.as_str().to_owned(),
+            epoch: epoch.0,
+        }),
     }
 }
 
@@ -73,12 +75,14 @@ pub fn decode(body: Body) -> Result<Message, WireError> {
             report: ask.report.map(report::decode).transpose()?,
         }),
         Body::Answer(answer) => Message::Answer(decode_answer(&answer)?),
-        Body::Prepared(v1::Prepared { group, epoch }) => {
-            Message::Prepared { group: group.into(), epoch: Epoch(epoch) }
-        }
-        Body::Released(v1::Released { group, epoch }) => {
-            Message::Released { group: group.into(), epoch: Epoch(epoch) }
-        }
+        Body::Prepared(v1::Prepared { group, epoch }) => Message::Prepared {
+            group: group.into(),
+            epoch: Epoch(epoch),
+        },
+        Body::Released(v1::Released { group, epoch }) => Message::Released {
+            group: group.into(),
+            epoch: Epoch(epoch),
+        },
         Body::Hello(_) | Body::Ping(_) | Body::Pong(_) => return Err(WireError::NoMessage),
     })
 }
@@ -86,9 +90,10 @@ pub fn decode(body: Body) -> Result<Message, WireError> {
 fn encode_answer(answer: &Answer) -> v1::Answer {
     use v1::answer::Outcome as Wire;
     let outcome = match &answer.outcome {
-        Outcome::Granted { duration, index } => {
-            Wire::Granted(v1::Grant { duration_ns: nanos(*duration), index: *index })
-        }
+        Outcome::Granted { duration, index } => Wire::Granted(v1::Grant {
+            duration_ns: nanos(*duration),
+            index: *index,
+        }),
         Outcome::Refused(refusal) => Wire::Refused(encode_refusal(refusal).into()),
     };
     v1::Answer {
@@ -107,10 +112,22 @@ fn decode_answer(answer: &v1::Answer) -> Result<Answer, WireError> {
             index: grant.index,
         },
         Some(Wire::Refused(number)) => Outcome::Refused(decode_refusal(*number)?),
-        None => return Err(WireError::Missing { message: "an answer", field: "outcome" }),
+        None => {
+            return Err(WireError::Missing {
+                message: "an answer",
+                field: "outcome",
+            });
+        }
     };
-    let leader = LeaderId { term: answer.leader_term, voter: VoterId(answer.leader_voter) };
-    Ok(Answer { sequence: Sequence(answer.sequence), leader, outcome })
+    let leader = LeaderId {
+        term: answer.leader_term,
+        voter: VoterId(answer.leader_voter),
+    };
+    Ok(Answer {
+        sequence: Sequence(answer.sequence),
+        leader,
+        outcome,
+    })
 }
 
 fn encode_refusal(refusal: &Refusal) -> v1::Refusal {
@@ -131,7 +148,11 @@ fn decode_refusal(number: i32) -> Result<Refusal, WireError> {
         Ok(v1::Refusal::NameTaken) => Refusal::NameTaken,
         Ok(v1::Refusal::OtherLease) => Refusal::OtherLease,
         Ok(v1::Refusal::Unspecified) | Err(_) => {
-            return Err(WireError::Unknown { message: "an answer", field: "refusal", number });
+            return Err(WireError::Unknown {
+                message: "an answer",
+                field: "refusal",
+                number,
+            });
         }
     })
 }

@@ -14,9 +14,17 @@ pub(super) fn encode(report: &Report) -> v1::Report {
         applied: report.applied,
         config_hash: report.config_hash.clone(),
         leaving: report.leaving,
-        hears: report.hears.iter().map(|node| node.as_str().to_owned()).collect(),
+        hears: report
+            .hears
+            .iter()
+            .map(|node| node.as_str().to_owned())
+            .collect(),
         gate: report.gate.clone(),
-        groups: report.groups.iter().map(|(name, group)| encode_group(name, group)).collect(),
+        groups: report
+            .groups
+            .iter()
+            .map(|(name, group)| encode_group(name, group))
+            .collect(),
     }
 }
 
@@ -59,7 +67,11 @@ fn decode_group(group: v1::GroupReport) -> Result<GroupReport, WireError> {
         not_ready: group.not_ready,
         released: group.released.map(Epoch),
         given_up: group.given_up,
-        resources: group.resources.into_iter().map(decode_resource).collect::<Result<_, _>>()?,
+        resources: group
+            .resources
+            .into_iter()
+            .map(decode_resource)
+            .collect::<Result<_, _>>()?,
     })
 }
 
@@ -81,7 +93,11 @@ fn decode_phase(number: i32) -> Result<Phase, WireError> {
         Ok(v1::Phase::Running) => Phase::Running,
         Ok(v1::Phase::Stopping) => Phase::Stopping,
         Ok(v1::Phase::Unspecified) | Err(_) => {
-            return Err(WireError::Unknown { message: "a report", field: "phase", number });
+            return Err(WireError::Unknown {
+                message: "a report",
+                field: "phase",
+                number,
+            });
         }
     })
 }
@@ -108,8 +124,16 @@ fn decode_resource(resource: v1::ResourceReport) -> Result<ResourceReport, WireE
         Ok(v1::ResourceState::Running) => ResourceState::Running,
         Ok(v1::ResourceState::Failed) => ResourceState::Failed,
         Ok(v1::ResourceState::Unspecified) | Err(_) => {
-            return Err(WireError::Unknown { message: "a report", field: "resource state", number });
+            return Err(WireError::Unknown {
+                message: "a report",
+                field: "resource state",
+                number,
+            });
         }
     };
-    Ok(ResourceReport { name: ResourceName::from(resource.name), state, detail: resource.detail })
+    Ok(ResourceReport {
+        name: ResourceName::from(resource.name),
+        state,
+        detail: resource.detail,
+    })
 }

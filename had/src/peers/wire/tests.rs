@@ -16,8 +16,11 @@ use prost::Message as _;
 use super::{WireError, decode, encode};
 
 fn text() -> impl Strategy<Value = String> {
-    vec(prop_oneof![Just('a'), Just('é'), Just('-'), Just('"')], 0..8)
-        .prop_map(|letters| letters.into_iter().collect())
+    vec(
+        prop_oneof![Just('a'), Just('é'), Just('-'), Just('"')],
+        0..8,
+    )
+    .prop_map(|letters| letters.into_iter().collect())
 }
 
 fn name<N: From<String> + std::fmt::Debug>() -> impl Strategy<Value = N> {
@@ -32,8 +35,11 @@ fn phase() -> impl Strategy<Value = Phase> {
 fn resource() -> impl Strategy<Value = ResourceReport> {
     use ResourceState::{Failed, Running, Starting, Stopped};
     let state = prop::sample::select(vec![Stopped, Starting, Running, Failed]);
-    (name::<ResourceName>(), state, text())
-        .prop_map(|(name, state, detail)| ResourceReport { name, state, detail })
+    (name::<ResourceName>(), state, text()).prop_map(|(name, state, detail)| ResourceReport {
+        name,
+        state,
+        detail,
+    })
 }
 
 fn group() -> impl Strategy<Value = GroupReport> {
@@ -80,21 +86,35 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 }
 
 fn message() -> impl Strategy<Value = Message> {
-    let leader = (any::<u64>(), any::<u64>())
-        .prop_map(|(term, voter)| LeaderId { term, voter: VoterId(voter) });
+    let leader = (any::<u64>(), any::<u64>()).prop_map(|(term, voter)| LeaderId {
+        term,
+        voter: VoterId(voter),
+    });
     prop_oneof![
         report().prop_map(Message::Heartbeat),
         (any::<u64>(), any::<u64>(), of(report())).prop_map(|(sequence, lease, report)| {
             let lease = Duration::from_nanos(lease);
-            Message::Ask(Ask { sequence: Sequence(sequence), lease, report })
+            Message::Ask(Ask {
+                sequence: Sequence(sequence),
+                lease,
+                report,
+            })
         }),
         (any::<u64>(), leader, outcome()).prop_map(|(sequence, leader, outcome)| {
-            Message::Answer(Answer { sequence: Sequence(sequence), leader, outcome })
+            Message::Answer(Answer {
+                sequence: Sequence(sequence),
+                leader,
+                outcome,
+            })
         }),
-        (name(), any::<u64>())
-            .prop_map(|(group, epoch)| Message::Prepared { group, epoch: Epoch(epoch) }),
-        (name(), any::<u64>())
-            .prop_map(|(group, epoch)| Message::Released { group, epoch: Epoch(epoch) }),
+        (name(), any::<u64>()).prop_map(|(group, epoch)| Message::Prepared {
+            group,
+            epoch: Epoch(epoch)
+        }),
+        (name(), any::<u64>()).prop_map(|(group, epoch)| Message::Released {
+            group,
+            epoch: Epoch(epoch)
+        }),
     ]
 }
 
@@ -110,17 +130,32 @@ proptest! {
 #[test]
 fn what_is_missing_or_unknown_is_named() {
     let no_outcome = Body::Answer(v1::Answer::default());
-    assert_eq!(decode(no_outcome).unwrap_err().to_string(), "an answer without its outcome");
+    assert_eq!(
+        decode(no_outcome).unwrap_err().to_string(),
+        "an answer without its outcome"
+    );
 
     let refusal = v1::answer::Outcome::Refused(77);
-    let unknown = Body::Answer(v1::Answer { outcome: Some(refusal), ..Default::default() });
+    let unknown = Body::Answer(v1::Answer {
+        outcome: Some(refusal),
+        ..Default::default()
+    });
     assert_eq!(
         decode(unknown).unwrap_err().to_string(),
         "an answer with the unknown refusal 77"
     );
 
-    let group = |phase| v1::GroupReport { group: "web".into(), phase, ..Default::default() };
-    let report = |groups| Body::Heartbeat(v1::Report { groups, ..Default::default() });
+    let group = |phase| v1::GroupReport {
+        group: "web".into(),
+        phase,
+        ..Default::default()
+    };
+    let report = |groups| {
+        Body::Heartbeat(v1::Report {
+            groups,
+            ..Default::default()
+        })
+    };
     let unset = decode(report(vec![group(0)])).unwrap_err();
     assert_eq!(unset.to_string(), "a report with the unknown phase 0");
     let idle = v1::Phase::Idle.into();
@@ -128,9 +163,15 @@ fn what_is_missing_or_unknown_is_named() {
         decode(report(vec![group(idle), group(idle)])),
         Err(WireError::Twice(GroupName::from("web")))
     );
-    assert_eq!(decode(Body::Ping(v1::Ping { number: 1 })), Err(WireError::NoMessage));
-    assert_eq!(decode(report(vec![])), Ok(Message::Heartbeat(Report {
-        groups: BTreeMap::new(),
-        ..Report::default()
-    })));
+    assert_eq!(
+        decode(Body::Ping(v1::Ping { number: 1 })),
+        Err(WireError::NoMessage)
+    );
+    assert_eq!(
+        decode(report(vec![])),
+        Ok(Message::Heartbeat(Report {
+            groups: BTreeMap::new(),
+            ..Report::default()
+        }))
+    );
 }

@@ -3,6 +3,8 @@
 //! TLS 1.3 alone, rustls with one provider. Both sides show a certificate of the cluster's authority; a node's certificate
 //! names it (a DNS name in its subject alternative names that equals the name in the cluster file).
 
+mod error;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,6 +18,8 @@ use rustls::{CertificateError, ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem};
 
+pub use error::TlsError;
+
 /// The only application protocol: HTTP/2.
 const ALPN: &[u8] = b"h2";
 
@@ -28,84 +32,6 @@ pub struct Files {
     pub cert: PathBuf,
     /// Its private key, PEM.
     pub key: PathBuf,
-}
-
-/// Why a node cannot speak TLS: one sentence each.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// A file is not there or not ours to read.
-    #[error("cannot read the {what} {path}: {source}")]
-    Unreadable {
-        /// Which file.
-        what: &'static str,
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A file holds something else.
-    #[error("{path} holds no {what} in PEM form: {reason}")]
-    NotPem {
-        /// What should be in it.
-        what: &'static str,
-        /// Where.
-        path: PathBuf,
-        /// What the parser says.
-        reason: String,
-    },
-    /// The authority's certificate is unusable.
-    #[error("{path} is no usable certificate of an authority: {reason}")]
-    BadAuthority {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// The key belongs to another certificate.
-    #[error("the key {key} does not belong to the certificate {cert}")]
-    KeyMismatch {
-        /// The certificate.
-        cert: PathBuf,
-        /// The key.
-        key: PathBuf,
-    },
-    /// The certificate is signed by somebody else.
-    #[error("the certificate {cert} is not signed by the authority in {ca}")]
-    OtherAuthority {
-        /// The certificate.
-        cert: PathBuf,
-        /// The authority.
-        ca: PathBuf,
-    },
-    /// The certificate's time is over, or has not come.
-    #[error("the certificate {cert} {problem}")]
-    Expired {
-        /// The certificate.
-        cert: PathBuf,
-        /// Since or until when.
-        problem: String,
-    },
-    /// The certificate names another node.
-    #[error("the certificate {cert} is for {names}, not for the node {node}")]
-    OtherName {
-        /// The certificate.
-        cert: PathBuf,
-        /// Whom it names.
-        names: String,
-        /// Who runs here.
-        node: NodeName,
-    },
-    /// The node's name cannot stand in a certificate.
-    #[error("the node name {0} cannot be used with TLS: it is no DNS name")]
-    NameUnusable(NodeName),
-    /// Anything else that peers would refuse.
-    #[error("the certificate {cert} cannot be used: {reason}")]
-    Unusable {
-        /// The certificate.
-        cert: PathBuf,
-        /// Why.
-        reason: String,
-    },
 }
 
 /// A node's certificate and key, ready for both directions.
@@ -129,12 +55,14 @@ impl Identity {
         let chain = certificates("certificate", &files.cert)?;
         let key = PrivateKeyDer::from_pem_file(&files.key)
             .map_err(|error| pem_error("private key", &files.key, error))?;
-        let certified = CertifiedKey::from_der(chain, key, &provider).map_err(|error| match error {
-            rustls::Error::InconsistentKeys(_) => {
-                TlsError::KeyMismatch { cert: files.cert.clone(), key: files.key.clone() }
-            }
-            other => unusable(files, &other),
-        })?;
+        let certified =
+            CertifiedKey::from_der(chain, key, &provider).map_err(|error| match error {
+                rustls::Error::InconsistentKeys(_) => TlsError::KeyMismatch {
+                    cert: files.cert.clone(),
+                    key: files.key.clone(),
+                },
+                other => unusable(files, &other),
+            })?;
         check_own(files, node, &certified, &roots, &provider)?;
         Self::build(certified, roots, &provider).map_err(|error| unusable(files, &error))
     }
@@ -163,7 +91,10 @@ impl Identity {
             .with_client_cert_resolver(resolver);
         client.alpn_protocols = vec![ALPN.to_vec()];
         client.resumption = rustls::client::Resumption::disabled();
-        Ok(Self { server: Arc::new(server), client: Arc::new(client) })
+        Ok(Self {
+            server: Arc::new(server),
+            client: Arc::new(client),
+        })
     }
 }
 
@@ -184,7 +115,9 @@ pub fn names(certificate: &CertificateDer<'_>) -> Vec<String> {
 /// Whether a certificate with these names is this node's. Patterns do not count.
 #[must_use]
 pub fn names_node(names: &[String], node: &NodeName) -> bool {
-    names.iter().any(|name| name.eq_ignore_ascii_case(node.as_str()))
+    names
+        .iter()
+        .any(|name| name.eq_ignore_ascii_case(node.as_str()))
 }
 
 /// The name that a peer's certificate must carry.
@@ -198,18 +131,17 @@ pub fn server_name(node: &NodeName) -> Result<ServerName<'static>, TlsError> {
 fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
     let mut store = RootCertStore::empty();
     for certificate in certificates("certificate of an authority", path)? {
-        store.add(certificate).map_err(|error| TlsError::BadAuthority {
-            path: path.into(),
-            reason: error.to_string(),
-        })?;
+        store
+            .add(certificate)
+            .map_err(|error| TlsError::BadAuthority {
+                path: path.into(),
+                reason: error.to_string(),
+            })?;
     }
     Ok(store)
 }
 
-fn certificates(
-    what: &'static str,
-    path: &Path,
-) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let found = CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| pem_error(what, path, error))?;
@@ -221,11 +153,21 @@ fn certificates(
 
 fn pem_error(what: &'static str, path: &Path, error: pem::Error) -> TlsError {
     match error {
-        pem::Error::Io(source) => TlsError::Unreadable { what, path: path.into(), source },
-        pem::Error::NoItemsFound => {
-            TlsError::NotPem { what, path: path.into(), reason: "there is none in it".into() }
-        }
-        other => TlsError::NotPem { what, path: path.into(), reason: other.to_string() },
+        pem::Error::Io(source) => TlsError::Unreadable {
+            what,
+            path: path.into(),
+            source,
+        },
+        pem::Error::NoItemsFound => TlsError::NotPem {
+            what,
+            path: path.into(),
+            reason: "there is none in it".into(),
+        },
+        other => TlsError::NotPem {
+            what,
+            path: path.into(),
+            reason: other.to_string(),
+        },
     }
 }
 
@@ -237,13 +179,25 @@ fn check_own(
     provider: &Arc<CryptoProvider>,
 ) -> Result<(), TlsError> {
     let [own, intermediates @ ..] = certified.cert.as_slice() else {
-        return Err(pem_error("certificate", &files.cert, pem::Error::NoItemsFound));
+        return Err(pem_error(
+            "certificate",
+            &files.cert,
+            pem::Error::NoItemsFound,
+        ));
     };
     let expected = server_name(node)?;
     let found = names(own);
     if !names_node(&found, node) {
-        let names = if found.is_empty() { "nobody".into() } else { found.join(", ") };
-        return Err(TlsError::OtherName { cert: files.cert.clone(), names, node: node.clone() });
+        let names = if found.is_empty() {
+            "nobody".into()
+        } else {
+            found.join(", ")
+        };
+        return Err(TlsError::OtherName {
+            cert: files.cert.clone(),
+            names,
+            node: node.clone(),
+        });
     }
     let bad_authority = |error: rustls::server::VerifierBuilderError| TlsError::BadAuthority {
         path: files.ca.clone(),
@@ -268,19 +222,31 @@ fn verdict(files: &Files, error: &rustls::Error) -> TlsError {
     match error {
         rustls::Error::InvalidCertificate(
             CertificateError::Expired | CertificateError::ExpiredContext { .. },
-        ) => TlsError::Expired { cert, problem: "has expired: issue a new one".into() },
+        ) => TlsError::Expired {
+            cert,
+            problem: "has expired: issue a new one".into(),
+        },
         rustls::Error::InvalidCertificate(
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
-        ) => TlsError::Expired { cert, problem: "is not valid yet: is this host's clock right?".into() },
+        ) => TlsError::Expired {
+            cert,
+            problem: "is not valid yet: is this host's clock right?".into(),
+        },
         rustls::Error::InvalidCertificate(
             CertificateError::UnknownIssuer | CertificateError::BadSignature,
-        ) => TlsError::OtherAuthority { cert, ca: files.ca.clone() },
+        ) => TlsError::OtherAuthority {
+            cert,
+            ca: files.ca.clone(),
+        },
         other => unusable(files, other),
     }
 }
 
 fn unusable(files: &Files, error: &rustls::Error) -> TlsError {
-    TlsError::Unusable { cert: files.cert.clone(), reason: error.to_string() }
+    TlsError::Unusable {
+        cert: files.cert.clone(),
+        reason: error.to_string(),
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,107 @@
+//! What stands behind the services in these stories.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use futures::future::BoxFuture;
+use had_core::ids::{ClusterId, CommandId, GroupName, NodeName, ProcessId, VoterId};
+use had_core::message::{Ask, Message, Sender};
+use had_core::ports::{Reply, Request, Via};
+use had_core::time::WallTime;
+use tokio::sync::watch;
+
+use crate::admin::{EventDocument, Operator};
+use crate::peers::Inbound;
+
+/// A driver with nothing behind it.
+pub(super) struct Desk {
+    pub(super) node: NodeName,
+    pub(super) leads: AtomicBool,
+    pub(super) leader: Mutex<Option<NodeName>>,
+    pub(super) seen: Mutex<Vec<(CommandId, Request)>>,
+    pub(super) last: watch::Sender<u64>,
+}
+
+impl Desk {
+    pub(super) fn new(node: &str, leader: Option<&str>) -> Arc<Self> {
+        Arc::new(Self {
+            node: node.into(),
+            leads: AtomicBool::new(leader == Some(node)),
+            leader: Mutex::new(leader.map(NodeName::from)),
+            seen: Mutex::default(),
+            last: watch::Sender::new(2),
+        })
+    }
+}
+
+impl Operator for Desk {
+    fn node(&self) -> NodeName {
+        self.node.clone()
+    }
+
+    fn status(&self, group: Option<GroupName>) -> BoxFuture<'static, Result<String, String>> {
+        let answer = match group {
+            Some(group) if group.as_str() != "web" => Err(format!("there is no group {group}")),
+            _ => Ok(format!("{{\"answered_by\":\"{}\"}}", self.node)),
+        };
+        Box::pin(std::future::ready(answer))
+    }
+
+    fn last_event(&self) -> watch::Receiver<u64> {
+        self.last.subscribe()
+    }
+
+    fn events(&self, after: u64) -> Vec<EventDocument> {
+        let document = |number: u64| {
+            let at = WallTime(number * 1_000_000_000);
+            EventDocument {
+                number,
+                at,
+                json: format!("{{\"number\":{number}}}"),
+            }
+        };
+        (after + 1..=*self.last.borrow()).map(document).collect()
+    }
+
+    fn request(&self, id: CommandId, what: Request) -> BoxFuture<'static, Reply> {
+        self.seen.lock().unwrap().push((id, what));
+        let reply = if self.leads.load(Ordering::SeqCst) {
+            let moved = BTreeMap::from([("web".into(), Some("h2".into()))]);
+            Reply::Done {
+                text: "web runs on h2".into(),
+                moved,
+                took_ms: 12.5,
+            }
+        } else {
+            Reply::NotLeader(self.leader.lock().unwrap().clone())
+        };
+        Box::pin(std::future::ready(reply))
+    }
+
+    fn init(&self, _: CommandId, nodes: Vec<NodeName>) -> BoxFuture<'static, Reply> {
+        Box::pin(std::future::ready(Reply::Refused(format!(
+            "{nodes:?} have formed a cluster"
+        ))))
+    }
+}
+
+/// A node that only forwards.
+pub(super) struct Deaf(pub(super) NodeName);
+
+impl Inbound for Deaf {
+    fn heard(&self, _: Sender, _: Message) {}
+    fn asked(&self, _: Sender, _: Ask, _: Via) {}
+    fn consensus(&self, _: Sender, body: Vec<u8>) -> BoxFuture<'static, Result<Vec<u8>, String>> {
+        Box::pin(std::future::ready(Ok(body)))
+    }
+    fn sender(&self) -> Sender {
+        let node = self.0.clone();
+        Sender {
+            node,
+            voter: VoterId(1),
+            process: ProcessId(1),
+            cluster: ClusterId(1),
+        }
+    }
+}
