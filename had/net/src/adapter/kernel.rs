@@ -13,8 +13,8 @@ use crate::table::{AddressKey, Change, Holder, Link, Table};
 
 /// Address changes in one go; between goes, events and wishes are heard.
 const ACTIONS_A_GO: usize = 256;
-/// Changes kept while a dump is on its way; beyond it the dump is repeated. Some 400 KiB.
-const CHANGES_DURING_DUMP: usize = 4_096;
+/// Changes kept while an answer of the kernel is on its way; beyond it, everything is looked at again. Some 400 KiB.
+const CHANGES_MEANWHILE: usize = 4_096;
 
 /// Something asked of the kernel came back.
 pub(super) enum Done {
@@ -30,8 +30,8 @@ impl Adapter {
         }
         self.stale |= news.overrun;
         for change in news.changes {
-            if let Some(kept) = &mut self.during_dump {
-                if kept.len() < CHANGES_DURING_DUMP {
+            if let Some(kept) = &mut self.meanwhile {
+                if kept.len() < CHANGES_MEANWHILE {
                     kept.push(change.clone());
                 } else {
                     self.stale = true;
@@ -74,7 +74,7 @@ impl Adapter {
         let requests = self.requests.clone();
         if self.stale {
             self.stale = false;
-            self.during_dump = Some(Vec::new());
+            self.meanwhile = Some(Vec::new());
             return Some(Box::pin(async move { Done::Dump(requests.dump().await) }));
         }
         let wanted = self
@@ -90,26 +90,25 @@ impl Adapter {
         if actions.is_empty() {
             return None;
         }
+        self.meanwhile = Some(Vec::new());
         Some(Box::pin(async move {
             Done::Actions(requests.perform(actions).await)
         }))
     }
 
+    /// An answer of the kernel came. Events heard while it was on its way may be newer than it, and are replayed over it:
+    /// else an address that was put on and deleted in that time would be taken for there.
     pub(super) fn finish(&mut self, done: Done) {
+        let heard_meanwhile = self.meanwhile.take().unwrap_or_default();
         match done {
             Done::Dump(Ok(table)) => {
-                let replay = self.during_dump.take().unwrap_or_default();
                 for link in table.links() {
                     let old = self.table.link(link.index).cloned();
                     self.note_link(old.as_ref(), link);
                 }
                 self.table = table;
-                for change in replay {
-                    self.apply(change);
-                }
             }
             Done::Dump(Err(error)) => {
-                self.during_dump = None;
                 tracing::warn!(%error, "asking the kernel for its interfaces and addresses");
             }
             Done::Actions(results) => {
@@ -117,6 +116,9 @@ impl Adapter {
                     self.finish_action(action, result);
                 }
             }
+        }
+        for change in heard_meanwhile {
+            self.apply(change);
         }
     }
 

@@ -65,8 +65,8 @@ pub(crate) struct Adapter {
     outlets: Outlets,
     /// The table may have missed something.
     stale: bool,
-    /// Changes heard while a dump is on its way, to be replayed over it; `None` where none is.
-    during_dump: Option<Vec<Change>>,
+    /// Changes heard while an answer of the kernel is on its way, to be replayed over it; `None` where none is.
+    meanwhile: Option<Vec<Change>>,
 }
 
 impl Adapter {
@@ -102,7 +102,7 @@ impl Adapter {
             claims: Claims::default(),
             outlets,
             stale: false,
-            during_dump: None,
+            meanwhile: None,
         };
         (adapter.links)();
         adapter.read_wishes();

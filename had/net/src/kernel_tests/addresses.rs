@@ -105,7 +105,8 @@ fn an_address_that_somebody_deletes_is_back_in_milliseconds() {
         let eth0 = world.eth0().await;
         for address in [VIP4, VIP6] {
             let mut times = Vec::new();
-            for _ in 0..50 {
+            // Often enough to delete it also while the adapter's own addition is still being told.
+            for _ in 0..500 {
                 let deleted = world
                     .requests
                     .perform(vec![Action::Remove(key(eth0, address))])
@@ -116,7 +117,7 @@ fn an_address_that_somebody_deletes_is_back_in_milliseconds() {
                 times.push(since.elapsed());
             }
             assert!(
-                times.iter().sum::<Duration>() < Duration::from_secs(2),
+                times.iter().all(|time| *time < Duration::from_secs(1)),
                 "{times:?}"
             );
             summary(&format!("deleted, and {address} back"), times);
