@@ -71,14 +71,14 @@ fn here(error: &dyn std::error::Error) -> Problem {
 /// Reads the cluster file.
 ///
 /// # Errors
-/// [`Problem::Configuration`], with everything that is wrong.
+/// Where it cannot be read, or is refused: with everything that is wrong in it.
 pub fn load(path: &Path) -> Result<Loaded, Problem> {
-    had_config::load(path).map_err(|error| {
-        let text = match &error {
-            LoadError::Read { path, source } => format!("cannot read {}: {source}", path.display()),
-            LoadError::Refused(errors) => errors.to_string(),
-        };
-        Problem::Configuration(text)
+    had_config::load(path).map_err(|error| match &error {
+        LoadError::Read { path, source } => Problem::Here(format!(
+            "cannot read the cluster file {}: {source}. Name another with --config or HAD_CONFIG",
+            path.display()
+        )),
+        LoadError::Refused(errors) => Problem::Configuration(errors.to_string()),
     })
 }
 
