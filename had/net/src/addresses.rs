@@ -2,18 +2,24 @@
 
 use std::io;
 
+use futures::StreamExt;
 use futures::future::join_all;
-use futures::{StreamExt, TryStreamExt};
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_EXCL, NLM_F_REQUEST,
+    NetlinkMessage, NetlinkPayload,
 };
 use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::address::AddressMessage;
+use netlink_packet_route::link::LinkMessage;
 use rtnetlink::Handle;
 use tokio::task::JoinHandle;
 
-use crate::decode::{Tag, holder_of, key_of, link_of, naming, putting_on};
+use crate::decode::{Tag, change_of, naming, putting_on};
 use crate::reconcile::Action;
-use crate::table::{Change, Table};
+use crate::table::Table;
+
+/// How often the kernel's lists are asked for while they change under the reading; each takes a millisecond or two.
+const DUMP_ATTEMPTS: usize = 20;
 
 /// Requests to the kernel. Clones share one connection, which ends with [`Requests::open`]'s task.
 #[derive(Clone)]
@@ -34,41 +40,60 @@ impl Drop for Connection {
 impl Requests {
     /// Opens a connection and starts its task on the current runtime.
     pub(crate) fn open(tag: Tag) -> io::Result<(Self, Connection)> {
-        let (connection, handle, _no_events) = rtnetlink::new_connection()?;
+        let (mut connection, handle, _no_events) = rtnetlink::new_connection()?;
+        connection.set_forward_done(true);
         let task = tokio::spawn(connection);
         Ok((Self { handle, tag }, Connection(task)))
     }
 
     /// Every interface and address of this network namespace.
+    ///
+    /// # Errors
+    /// What the kernel said; [`io::ErrorKind::Interrupted`] where its lists changed faster than they could be read.
     pub(crate) async fn dump(&self) -> io::Result<Table> {
-        let mut table = Table::default();
-        let links: Vec<_> = self
-            .handle
-            .link()
-            .get()
-            .execute()
-            .try_collect()
-            .await
-            .map_err(io_error)?;
-        for link in &links {
-            if let Some(link) = link_of(link) {
-                table.apply(Change::Link(link));
+        for _ in 1..DUMP_ATTEMPTS {
+            match self.try_dump().await {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
             }
         }
-        let addresses: Vec<_> = self
-            .handle
-            .address()
-            .get()
-            .execute()
-            .try_collect()
-            .await
-            .map_err(io_error)?;
-        for address in &addresses {
-            if let Some(key) = key_of(address) {
-                table.apply(Change::Address(key, holder_of(address, self.tag)));
+        self.try_dump().await
+    }
+
+    async fn try_dump(&self) -> io::Result<Table> {
+        let mut table = Table::default();
+        for question in [
+            RouteNetlinkMessage::GetLink(LinkMessage::default()),
+            RouteNetlinkMessage::GetAddress(AddressMessage::default()),
+        ] {
+            for message in self.list(question).await? {
+                if let Some(change) = change_of(&message, self.tag) {
+                    table.apply(change);
+                }
             }
         }
         Ok(table)
+    }
+
+    /// The kernel gives long lists in pieces, and says when one changed in between: entries may then be missing, and an
+    /// interface that seems to be gone would make its node give way.
+    async fn list(&self, question: RouteNetlinkMessage) -> io::Result<Vec<RouteNetlinkMessage>> {
+        let mut request = NetlinkMessage::from(question);
+        request.header.flags = NLM_F_REQUEST | NLM_F_DUMP;
+        let mut answers = self.handle.clone().request(request).map_err(io_error)?;
+        let mut list = Vec::new();
+        let mut changed = false;
+        while let Some(answer) = answers.next().await {
+            changed |= answer.header.flags & NLM_F_DUMP_INTR != 0;
+            match answer.payload {
+                NetlinkPayload::InnerMessage(message) => list.push(message),
+                NetlinkPayload::Error(error) => return Err(error.to_io()),
+                NetlinkPayload::Done(_) if changed => return Err(io::ErrorKind::Interrupted.into()),
+                NetlinkPayload::Done(_) => return Ok(list),
+                _ => {}
+            }
+        }
+        Err(io::Error::other("the connection to the kernel ended"))
     }
 
     /// Makes all changes, removals before additions, and says how each went.

@@ -20,6 +20,9 @@ pub(crate) const RECEIVE_BUFFER: libc::c_int = 4 << 20;
 const DATAGRAM_MAX: usize = 64 << 10;
 /// Datagrams read in one go; then the changes are acted upon, so that a burst does not delay a carrier's loss.
 const DATAGRAMS_A_TURN: usize = 256;
+/// After an overrun, the kernel drops what comes, and says so no more, until the queue has been emptied. The queue holds
+/// fewer than this.
+const DATAGRAMS_TO_EMPTY: usize = 65_536;
 
 /// What the kernel told.
 #[derive(Debug, Default)]
@@ -64,12 +67,20 @@ impl Events {
     pub(crate) async fn next(&mut self) -> io::Result<News> {
         let mut news = News::default();
         let mut ready = self.socket.readable().await?;
-        for _ in 0..DATAGRAMS_A_TURN {
+        let mut left = DATAGRAMS_A_TURN;
+        while left > 0 {
+            left -= 1;
             self.buffer.clear();
             match ready.try_io(|socket| socket.get_ref().recv_from(&mut self.buffer, 0)) {
+                // What is older than the loss says nothing any more: everything will be asked for.
+                Ok(Ok(_)) if news.overrun => {}
                 Ok(Ok(_)) => decode(&self.buffer, self.tag, &mut news),
                 Ok(Err(error)) if error.raw_os_error() == Some(libc::ENOBUFS) => {
-                    news.overrun = true;
+                    news = News {
+                        changes: Vec::new(),
+                        overrun: true,
+                    };
+                    left = DATAGRAMS_TO_EMPTY;
                 }
                 Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
                 Ok(Err(error)) => return Err(error),

@@ -213,7 +213,7 @@ async fn clear_strays(requests: &Requests) -> Result<table::Table, NetError> {
         return Ok(table);
     }
     for (action, result) in requests.perform(strays).await {
-        let (reconcile::Action::Add(key) | reconcile::Action::Remove(key)) = action;
+        let key = action.key();
         let (address, interface) = (key.address.to_string(), table.name_of(key.index));
         match result {
             Ok(()) => tracing::info!("removed {address}, left on {interface} by an earlier life"),

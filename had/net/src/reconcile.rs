@@ -14,6 +14,15 @@ pub(crate) enum Action {
     Add(AddressKey),
 }
 
+impl Action {
+    /// Which address, and where.
+    pub(crate) fn key(self) -> AddressKey {
+        match self {
+            Self::Remove(key) | Self::Add(key) => key,
+        }
+    }
+}
+
 /// The changes that lead from `table` to `wanted` (address → interface), removals first.
 ///
 /// Every address of ours that is not wanted goes, also one that no configuration knows: it is of an earlier life.

@@ -147,6 +147,14 @@ impl Table {
             .map(|(key, _)| key)
     }
 
+    /// Everything that decides whether a change to this address can succeed: equal where nothing happened.
+    pub(crate) fn about(&self, key: AddressKey) -> (Option<&Link>, Vec<(&AddressKey, Holder)>) {
+        let holders = self
+            .addresses()
+            .filter(|(held, _)| held.address == key.address);
+        (self.link(key.index), holders.collect())
+    }
+
     /// Our own addresses, wanted or not.
     pub(crate) fn ours(&self) -> impl Iterator<Item = &AddressKey> {
         self.addresses()

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::Adapter;
 use crate::events::News;
@@ -15,6 +16,8 @@ use crate::table::{AddressKey, Change, Holder, Link, Table};
 const ACTIONS_A_GO: usize = 256;
 /// Changes kept while an answer of the kernel is on its way; beyond it, everything is looked at again. Some 400 KiB.
 const CHANGES_MEANWHILE: usize = 4_096;
+/// Before the kernel is asked again after it gave no answer, or its lists changed too fast.
+const DUMP_PAUSE: Duration = Duration::from_millis(50);
 
 /// Something asked of the kernel came back.
 pub(super) enum Done {
@@ -75,7 +78,13 @@ impl Adapter {
         if self.stale {
             self.stale = false;
             self.meanwhile = Some(Vec::new());
-            return Some(Box::pin(async move { Done::Dump(requests.dump().await) }));
+            return Some(Box::pin(async move {
+                let result = requests.dump().await;
+                if result.is_err() {
+                    sleep(DUMP_PAUSE).await;
+                }
+                Done::Dump(result)
+            }));
         }
         let wanted = self
             .wishes
@@ -106,10 +115,15 @@ impl Adapter {
                     let old = self.table.link(link.index).cloned();
                     self.note_link(old.as_ref(), link);
                 }
+                self.failures.retain(|action, _| {
+                    let key = action.key();
+                    self.table.about(key) == table.about(key)
+                });
                 self.table = table;
             }
             Done::Dump(Err(error)) => {
                 tracing::warn!(%error, "asking the kernel for its interfaces and addresses");
+                self.stale = true;
             }
             Done::Actions(results) => {
                 for (action, result) in results {
@@ -127,11 +141,18 @@ impl Adapter {
         let errno = result.as_ref().err().and_then(io::Error::raw_os_error);
         match (action, result) {
             (Action::Add(key), Ok(())) => {
+                self.doubted.remove(&key);
                 self.table.apply(Change::Address(key, Holder::Ours));
             }
             (Action::Remove(key), Ok(())) => self.table.apply(Change::AddressGone(key)),
             (Action::Remove(key), Err(_)) if errno == Some(libc::EADDRNOTAVAIL) => {
                 self.table.apply(Change::AddressGone(key));
+            }
+            // There, but not in the table: look, and refuse only what a look did not explain.
+            (Action::Add(key), Err(_))
+                if errno == Some(libc::EEXIST) && self.doubted.insert(key) =>
+            {
+                self.stale = true;
             }
             (Action::Add(key), Err(error)) => self.refused(action, "adding", key, &error),
             (Action::Remove(key), Err(error)) => self.refused(action, "removing", key, &error),
@@ -167,7 +188,7 @@ impl Adapter {
 
 /// Whether a change may make a refused action possible.
 fn concerns(change: &Change, action: Action) -> bool {
-    let (Action::Add(refused) | Action::Remove(refused)) = action;
+    let refused = action.key();
     match change {
         Change::Link(link) => link.index == refused.index,
         Change::LinkGone(index) => *index == refused.index,

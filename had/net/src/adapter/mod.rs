@@ -23,7 +23,7 @@ use crate::outlets::Outlets;
 use crate::packet::Heard;
 use crate::reconcile::Action;
 use crate::report::Reports;
-use crate::table::{Change, Table};
+use crate::table::{AddressKey, Change, Table};
 use crate::wishes::{Desk, Key, Wishes};
 use kernel::Done;
 
@@ -59,6 +59,8 @@ pub(crate) struct Adapter {
     there: BTreeSet<Key>,
     /// Refused by the kernel; tried again at the next look.
     failures: BTreeMap<Action, String>,
+    /// Additions that met an address of which the table knew nothing, since the last look.
+    doubted: BTreeSet<AddressKey>,
     reports: Reports,
     announcer: Announcer,
     claims: Claims,
@@ -97,6 +99,7 @@ impl Adapter {
             places: BTreeMap::new(),
             there: BTreeSet::new(),
             failures: BTreeMap::new(),
+            doubted: BTreeSet::new(),
             reports: Reports::default(),
             announcer: Announcer::default(),
             claims: Claims::default(),
@@ -149,6 +152,7 @@ impl Adapter {
                 _ = look.tick() => {
                     self.stale = true;
                     self.failures.clear();
+                    self.doubted.clear();
                     self.outlets.try_again();
                     if news.is_none() {
                         news = subscribe().ok();

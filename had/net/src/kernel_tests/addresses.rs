@@ -190,7 +190,7 @@ fn lost_events_are_made_good_at_once() {
         let mut daemon = Daemon::start_with(settings(), || (), TINY_BUFFER).await;
         daemon.bring_up("web").await;
         let mut times = Vec::new();
-        for _ in 0..3 {
+        for _ in 0..10 {
             // The deletion stands in the middle of the burst, whose events cannot all be heard.
             burst(&format!("address del {VIP4}/32 dev eth0\n"));
             let since = Instant::now();
