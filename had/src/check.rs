@@ -69,10 +69,15 @@ fn gate(loaded: &Loaded) -> Result<String, String> {
         had_gate::Preference::None => rung == Rung::None,
     };
     let mut reasons = Vec::new();
-    for (rung, outcome) in had_gate::probe().into_iter().filter(|(rung, _)| fits(*rung)) {
+    for (rung, outcome) in had_gate::probe()
+        .into_iter()
+        .filter(|(rung, _)| fits(*rung))
+    {
         match outcome {
             Ok(()) if rung == Rung::None => {
-                return Ok("none, as the file says: a frozen daemon can leave two owners".to_owned());
+                return Ok(
+                    "none, as the file says: a frozen daemon can leave two owners".to_owned(),
+                );
             }
             Ok(()) => return Ok(format!("{rung} works here")),
             Err(why) => reasons.push(format!("{rung}: {why}")),
@@ -84,5 +89,9 @@ fn gate(loaded: &Loaded) -> Result<String, String> {
 /// The paths of the file's `[cluster.tls]`.
 #[must_use]
 pub fn files(tls: &Tls) -> Files {
-    Files { ca: tls.ca.clone(), cert: tls.cert.clone(), key: tls.key.clone() }
+    Files {
+        ca: tls.ca.clone(),
+        cert: tls.cert.clone(),
+        key: tls.key.clone(),
+    }
 }

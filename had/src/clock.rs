@@ -10,7 +10,12 @@ pub fn now() -> Now {
     let mono = MonoTime(nanos(ClockId::CLOCK_MONOTONIC));
     let raw = RawTime(nanos(ClockId::CLOCK_MONOTONIC_RAW));
     let wall = WallTime(nanos(ClockId::CLOCK_REALTIME));
-    Now { boot, mono, raw, wall }
+    Now {
+        boot,
+        mono,
+        raw,
+        wall,
+    }
 }
 
 fn nanos(clock: ClockId) -> u64 {

@@ -87,7 +87,11 @@ pub fn load(path: &Path) -> Result<Loaded, Problem> {
 /// # Errors
 /// Where the file does not name it.
 pub fn node_name(given: Option<String>, spec: &ClusterSpec) -> Result<NodeName, Problem> {
-    let host = || nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    let host = || {
+        nix::unistd::gethostname()
+            .ok()
+            .and_then(|name| name.into_string().ok())
+    };
     let name = given.or_else(host).unwrap_or_default();
     let node = NodeName::from(name.as_str());
     if spec.node(&node).is_some() {
@@ -119,24 +123,50 @@ pub fn preference(gate: GatePreference) -> Preference {
 pub async fn run(asked: &Run) -> Result<(), Problem> {
     let loaded = load(&asked.config)?;
     for warning in &loaded.warnings {
-        tracing::warn!("{}:{}: {}", asked.config.display(), warning.line, warning.message);
+        tracing::warn!(
+            "{}:{}: {}",
+            asked.config.display(),
+            warning.line,
+            warning.message
+        );
     }
     let spec = &loaded.configuration.spec;
     let node = node_name(asked.node.clone(), spec)?;
-    let identity = loaded.local.tls.as_ref().map(|files| tls::Identity::load(&check::files(files), &node));
-    let identity = identity.transpose().map_err(|error| here(&error))?.map(Arc::new);
+    let identity = loaded
+        .local
+        .tls
+        .as_ref()
+        .map(|files| tls::Identity::load(&check::files(files), &node));
+    let identity = identity
+        .transpose()
+        .map_err(|error| here(&error))?
+        .map(Arc::new);
     let store = open_store(&asked.data_dir)?;
     let sender = sender(&store, &node)?;
-    let gates = Gates::open(preference(loaded.local.gate), format!("{}-{node}", spec.name), spec);
+    let gates = Gates::open(
+        preference(loaded.local.gate),
+        format!("{}-{node}", spec.name),
+        spec,
+    );
     let gates = gates.map_err(|error| here(&error))?;
     lock_memory();
-    let parts = Parts { loaded, node, identity, store, sender, gates };
+    let parts = Parts {
+        loaded,
+        node,
+        identity,
+        store,
+        sender,
+        gates,
+    };
     Daemon::start(asked, parts).await?.until_the_end().await
 }
 
 fn open_store(directory: &Path) -> Result<Store, Problem> {
     std::fs::create_dir_all(directory).map_err(|error| {
-        Problem::Here(format!("cannot create the data directory {}: {error}", directory.display()))
+        Problem::Here(format!(
+            "cannot create the data directory {}: {error}",
+            directory.display()
+        ))
     })?;
     let voter = random()?.max(1);
     Store::open(directory, VoterId(voter)).map_err(|error| here(&error))
@@ -149,7 +179,9 @@ fn random() -> Result<u64, Problem> {
 /// Who this process is: a later life of one data directory has the greater process id.
 fn sender(store: &Store, node: &NodeName) -> Result<Sender, Problem> {
     let starts = store.number(STARTS_KEY).unwrap_or(0) + 1;
-    store.set_number(STARTS_KEY, starts).map_err(|error| here(&error))?;
+    store
+        .set_number(STARTS_KEY, starts)
+        .map_err(|error| here(&error))?;
     let chance = random()? & u64::from(u32::MAX);
     let cluster = match store.number(CLUSTER_KEY) {
         Some(cluster) => ClusterId(cluster),
@@ -157,13 +189,19 @@ fn sender(store: &Store, node: &NodeName) -> Result<Sender, Problem> {
         None => ClusterId::UNKNOWN,
     };
     let process = ProcessId(starts << 32 | chance);
-    Ok(Sender { node: node.clone(), voter: store.voter(), process, cluster })
+    Ok(Sender {
+        node: node.clone(),
+        voter: store.voter(),
+        process,
+        cluster,
+    })
 }
 
 /// A page that has to be fetched from a busy disk would hold up a renewal. Best effort: without the right to it, had runs.
 fn lock_memory() {
     // SAFETY: mlockall takes flags only.
-    let outcome = unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT) };
+    let outcome =
+        unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT) };
     if outcome != 0 {
         tracing::debug!("memory is not locked: {}", std::io::Error::last_os_error());
     }
@@ -190,7 +228,14 @@ struct Daemon {
 
 impl Daemon {
     async fn start(asked: &Run, parts: Parts) -> Result<Self, Problem> {
-        let Parts { loaded, node, identity, store, sender, gates } = parts;
+        let Parts {
+            loaded,
+            node,
+            identity,
+            store,
+            sender,
+            gates,
+        } = parts;
         let spec = loaded.configuration.spec.clone();
         let (inbox, inputs) = Inbox::new();
         let net = start_net(&spec, &node, &inbox).await?;
@@ -201,7 +246,9 @@ impl Daemon {
         let (last_event, watch_last_event) = watch::channel(0);
         let rung = gates.rung().to_string();
         let core = Node::new(
-            Identity { sender: sender.clone() },
+            Identity {
+                sender: sender.clone(),
+            },
             loaded.configuration.clone(),
             &rung,
             clock::now(),
@@ -251,10 +298,19 @@ impl Daemon {
         let socket = admin::serve_socket(&asked.socket, operator.clone(), forward).await;
         let socket = socket.map_err(|error| here(&error))?;
         if let Some(address) = loaded.local.http {
-            http::serve(address, operator, peers.clone()).await.map_err(|error| here(&error))?;
+            http::serve(address, operator, peers.clone())
+                .await
+                .map_err(|error| here(&error))?;
         }
         tracing::info!("{node} runs in cluster {} (gate: {rung})", spec.name);
-        Ok(Self { inbox, net, peers, consensus: running, socket, driver })
+        Ok(Self {
+            inbox,
+            net,
+            peers,
+            consensus: running,
+            socket,
+            driver,
+        })
     }
 
     /// Waits for signals and for the driver, then takes everything down in order.
@@ -277,7 +333,11 @@ impl Daemon {
                     break ended.map_err(|_| Problem::Here("the driver's thread died".to_owned()))?;
                 }
             }
-            let next = if asked { Input::Abort } else { Input::Event(Event::Shutdown) };
+            let next = if asked {
+                Input::Abort
+            } else {
+                Input::Event(Event::Shutdown)
+            };
             self.inbox.send(next);
             asked = true;
         };
@@ -312,7 +372,9 @@ async fn start_net(spec: &ClusterSpec, node: &NodeName, inbox: &Inbox) -> Result
             tracing::warn!("the gate has not covered a new interface yet");
         }
     };
-    Net::start(settings, move |event| events.event(event), cover).await.map_err(|error| here(&error))
+    Net::start(settings, move |event| events.event(event), cover)
+        .await
+        .map_err(|error| here(&error))
 }
 
 async fn start_consensus(
@@ -330,7 +392,9 @@ async fn start_consensus(
     let machine = Replica::new(move |event| deliver.event(event));
     let voter = store.voter();
     let transport = Arc::new(PeerTransport(peers.clone()));
-    Consensus::start(settings, voter, store, transport, machine).await.map_err(|error| here(&error))
+    Consensus::start(settings, voter, store, transport, machine)
+        .await
+        .map_err(|error| here(&error))
 }
 
 fn follow_leadership(consensus: &Consensus<System>, inbox: &Inbox) {

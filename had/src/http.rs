@@ -51,11 +51,18 @@ pub async fn serve(
     let listener = bound.map_err(|source| HttpError { address, source })?;
     let recorder = PrometheusBuilder::new().build_recorder();
     let handle = recorder.handle();
-    let site = Arc::new(Site { operator, peers, recorder, handle });
+    let site = Arc::new(Site {
+        operator,
+        peers,
+        recorder,
+        handle,
+    });
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     tokio::spawn(async move {
         loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+                return;
+            };
             let Ok((stream, _)) = listener.accept().await else {
                 // Out of descriptors, or a caller that left: neither is helped by trying at once.
                 tokio::time::sleep(std::time::Duration::from_millis(100)).await;
@@ -65,7 +72,10 @@ pub async fn serve(
             tokio::spawn(async move {
                 let answer = service_fn(move |request| answer(Arc::clone(&site), request));
                 let mut server = http1::Builder::new();
-                server.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).keep_alive(false);
+                server
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(HEADER_TIMEOUT)
+                    .keep_alive(false);
                 // A caller that breaks off concerns nobody.
                 let _ = server.serve_connection(TokioIo::new(stream), answer).await;
                 drop(place);
@@ -75,15 +85,24 @@ pub async fn serve(
     Ok(())
 }
 
-async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Result<Response<String>, Infallible> {
+async fn answer(
+    site: Arc<Site>,
+    request: Request<Incoming>,
+) -> Result<Response<String>, Infallible> {
     let status = site.operator.look().await;
     let (code, body) = match (request.uri().path(), status) {
         (_, Err(why)) => (StatusCode::SERVICE_UNAVAILABLE, why + "\n"),
         ("/metrics", Ok(status)) => (StatusCode::OK, site.metrics(&status)),
         ("/healthz", Ok(_)) => (StatusCode::OK, "ok\n".to_owned()),
         ("/readyz", Ok(status)) if status.quorate => (StatusCode::OK, "ok\n".to_owned()),
-        ("/readyz", Ok(status)) => (StatusCode::SERVICE_UNAVAILABLE, status.notices.join("\n") + "\n"),
-        _ => (StatusCode::NOT_FOUND, "/metrics, /healthz or /readyz\n".to_owned()),
+        ("/readyz", Ok(status)) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            status.notices.join("\n") + "\n",
+        ),
+        _ => (
+            StatusCode::NOT_FOUND,
+            "/metrics, /healthz or /readyz\n".to_owned(),
+        ),
     };
     let mut response = Response::new(body);
     *response.status_mut() = code;
@@ -145,7 +164,10 @@ fn tell_groups(status: &Status) {
             gauge!("ha_standby_ready", "group" => name.clone(), "node" => node.name.to_string())
                 .set(truth(group.next.contains(&node.name)));
         }
-        #[allow(clippy::cast_precision_loss, reason = "an epoch above 2^53 is out of reach")]
+        #[allow(
+            clippy::cast_precision_loss,
+            reason = "an epoch above 2^53 is out of reach"
+        )]
         gauge!("ha_group_epoch", "group" => name.clone()).set(group.epoch.0 as f64);
         for resource in &group.resources {
             let up = resource.state == had_core::message::ResourceState::Running;

@@ -36,19 +36,34 @@ impl Inbound for Doorman {
                 Some(consensus) => consensus.permit().await,
                 None => None,
             };
-            inbox.event(Event::Asked { from, ask, permit, via });
+            inbox.event(Event::Asked {
+                from,
+                ask,
+                permit,
+                via,
+            });
         });
     }
 
-    fn consensus(&self, from: Sender, body: Vec<u8>) -> BoxFuture<'static, Result<Vec<u8>, String>> {
+    fn consensus(
+        &self,
+        from: Sender,
+        body: Vec<u8>,
+    ) -> BoxFuture<'static, Result<Vec<u8>, String>> {
         let consensus = Arc::clone(&self.consensus);
         Box::pin(async move {
             let consensus = consensus.get().ok_or("this daemon is still starting")?;
-            consensus.serve(from.voter, &body).await.map_err(|error| error.to_string())
+            consensus
+                .serve(from.voter, &body)
+                .await
+                .map_err(|error| error.to_string())
         })
     }
 
     fn sender(&self) -> Sender {
-        self.sender.read().expect("nothing panics while it holds the sender").clone()
+        self.sender
+            .read()
+            .expect("nothing panics while it holds the sender")
+            .clone()
     }
 }

@@ -21,8 +21,15 @@ pub fn start(format: LogFormat) {
         (_, LogFormat::Json) => fmt::layer().json().with_writer(std::io::stderr).boxed(),
         (None, LogFormat::Text) => {
             let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
-            fmt::layer().with_target(false).with_ansi(colour).with_writer(std::io::stderr).boxed()
+            fmt::layer()
+                .with_target(false)
+                .with_ansi(colour)
+                .with_writer(std::io::stderr)
+                .boxed()
         }
     };
-    tracing_subscriber::registry().with(filter).with(layer).init();
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(layer)
+        .init();
 }

@@ -41,15 +41,13 @@ impl LocalOperator {
             let _ = answer.send(node.status(now));
         })));
         let none = || "the daemon does not answer: it is ending, or stuck".to_owned();
-        timeout(PATIENCE, waiting).await.map_err(|_| none())?.map_err(|_| none())
+        timeout(PATIENCE, waiting)
+            .await
+            .map_err(|_| none())?
+            .map_err(|_| none())
     }
 
-    async fn ask(
-        inbox: Inbox,
-        replies: Replies,
-        id: CommandId,
-        what: Request,
-    ) -> Reply {
+    async fn ask(inbox: Inbox, replies: Replies, id: CommandId, what: Request) -> Reply {
         let (request, waiting) = replies.expect();
         inbox.event(Event::Request { request, id, what });
         match timeout(PATIENCE, waiting).await {
@@ -69,10 +67,17 @@ impl Operator for LocalOperator {
         Box::pin(async move {
             let mut status = this.look().await?;
             if let Some(group) = group {
-                let known: Vec<_> = status.groups.iter().map(|one| one.name.to_string()).collect();
+                let known: Vec<_> = status
+                    .groups
+                    .iter()
+                    .map(|one| one.name.to_string())
+                    .collect();
                 status.groups.retain(|one| one.name == group);
                 if status.groups.is_empty() {
-                    return Err(format!("there is no group {group}; the groups are: {}", known.join(", ")));
+                    return Err(format!(
+                        "there is no group {group}; the groups are: {}",
+                        known.join(", ")
+                    ));
                 }
             }
             serde_json::to_string(&status).map_err(|error| error.to_string())
@@ -88,13 +93,24 @@ impl Operator for LocalOperator {
         let document = |event: &had_core::state::ClusterEvent| EventDocument {
             number: event.number,
             at: event.at,
-            json: serde_json::to_string(&EventLine::from(event)).expect("a line of text and numbers"),
+            json: serde_json::to_string(&EventLine::from(event))
+                .expect("a line of text and numbers"),
         };
-        state.events.iter().filter(|event| event.number > after).map(document).collect()
+        state
+            .events
+            .iter()
+            .filter(|event| event.number > after)
+            .map(document)
+            .collect()
     }
 
     fn request(&self, id: CommandId, what: Request) -> BoxFuture<'static, Reply> {
-        Box::pin(Self::ask(self.inbox.clone(), self.replies.clone(), id, what))
+        Box::pin(Self::ask(
+            self.inbox.clone(),
+            self.replies.clone(),
+            id,
+            what,
+        ))
     }
 
     fn init(&self, id: CommandId, nodes: Vec<NodeName>) -> BoxFuture<'static, Reply> {

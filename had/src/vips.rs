@@ -6,7 +6,10 @@ use had_core::spec::{ClusterSpec, ResourceKind, VipSpec};
 /// Every virtual IP of the groups that the node may own.
 #[must_use]
 pub fn of(spec: &ClusterSpec, node: &NodeName) -> Vec<(GroupName, ResourceName, VipSpec)> {
-    let mine = spec.groups.iter().filter(|group| group.policy.nodes().any(|name| name == node));
+    let mine = spec
+        .groups
+        .iter()
+        .filter(|group| group.policy.nodes().any(|name| name == node));
     mine.flat_map(|group| {
         group.resources.iter().map(|resource| {
             let ResourceKind::Vip(vip) = &resource.kind;

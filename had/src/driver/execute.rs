@@ -9,21 +9,36 @@ impl Driver {
     pub(super) fn execute(&mut self, command: Command) -> Result<Option<Ended>, String> {
         match command {
             Command::Gate { group, until } => self.gates.set(&group, until)?,
-            Command::Resource { group, resource, up, probe } => {
+            Command::Resource {
+                group,
+                resource,
+                up,
+                probe,
+            } => {
                 self.outlets.net.want(&group, &resource.name, up, probe);
             }
             Command::Announce { group, on } => self.outlets.net.announce(&group, on),
             Command::Send { to, message } => self.outlets.send(to, message),
             Command::Answer { via, message } => self.outlets.answer(via, message),
-            Command::Propose { proposal, leader, entry } => {
+            Command::Propose {
+                proposal,
+                leader,
+                entry,
+            } => {
                 self.outlets.propose(proposal, leader, &entry);
             }
             Command::Transfer { to } => self.outlets.transfer(to),
             Command::ReplaceVoter { node, old, new } => self.outlets.replace_voter(node, old, new),
             Command::Form { voters } => self.outlets.form(voters),
             Command::Reply { request, reply } => self.outlets.replies.answer(request, reply),
-            Command::Log { level: Level::Info, text } => tracing::info!("{text}"),
-            Command::Log { level: Level::Warn, text } => tracing::warn!("{text}"),
+            Command::Log {
+                level: Level::Info,
+                text,
+            } => tracing::info!("{text}"),
+            Command::Log {
+                level: Level::Warn,
+                text,
+            } => tracing::warn!("{text}"),
             Command::Exit => return Ok(Some(Ended::AsAsked)),
         }
         Ok(None)

@@ -26,9 +26,17 @@ impl Gates {
         spec: &ClusterSpec,
     ) -> Result<Self, GateError> {
         let groups = guarded(spec);
-        let settings = Settings { preference, instance, groups: groups.clone() };
+        let settings = Settings {
+            preference,
+            instance,
+            groups: groups.clone(),
+        };
         let gate = Gate::open(&settings)?;
-        let mut gates = Self { gate, groups, places: BTreeMap::new() };
+        let mut gates = Self {
+            gate,
+            groups,
+            places: BTreeMap::new(),
+        };
         gates.find_places();
         Ok(gates)
     }
@@ -47,7 +55,9 @@ impl Gates {
 
     fn find_places(&mut self) {
         let names = self.groups.iter().enumerate();
-        self.places = names.map(|(place, group)| (group.name.as_str().into(), place)).collect();
+        self.places = names
+            .map(|(place, group)| (group.name.as_str().into(), place))
+            .collect();
     }
 
     /// Guards the groups of another configuration too. What was guarded stays so until the daemon ends: an address that is
@@ -56,11 +66,16 @@ impl Gates {
         let mut groups = self.groups.clone();
         for new in guarded(spec) {
             for group in groups.iter_mut().filter(|group| group.name != new.name) {
-                group.addresses.retain(|address| !new.addresses.contains(address));
+                group
+                    .addresses
+                    .retain(|address| !new.addresses.contains(address));
             }
             match groups.iter_mut().find(|group| group.name == new.name) {
                 Some(group) => {
-                    let more = new.addresses.iter().filter(|one| !group.addresses.contains(one));
+                    let more = new
+                        .addresses
+                        .iter()
+                        .filter(|one| !group.addresses.contains(one));
                     let more: Vec<IpAddr> = more.copied().collect();
                     group.addresses.extend(more);
                 }
@@ -68,7 +83,9 @@ impl Gates {
             }
         }
         if groups != self.groups {
-            self.gate.reconfigure(&groups).map_err(|error| error.to_string())?;
+            self.gate
+                .reconfigure(&groups)
+                .map_err(|error| error.to_string())?;
             self.groups = groups;
             self.find_places();
         }
@@ -85,7 +102,9 @@ impl Gates {
             };
         };
         let until = until.0;
-        self.gate.set(*place, until).map_err(|error| format!("the gate of {group}: {error}"))
+        self.gate
+            .set(*place, until)
+            .map_err(|error| format!("the gate of {group}: {error}"))
     }
 
     pub(super) fn cover(&mut self) -> Result<(), String> {

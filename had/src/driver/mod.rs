@@ -100,7 +100,15 @@ impl Driver {
         applied: watch::Sender<Arc<State>>,
         last_event: watch::Sender<u64>,
     ) -> Self {
-        Self { node, gates, outlets, inputs, applied, last_event, cover_next: clock::now() }
+        Self {
+            node,
+            gates,
+            outlets,
+            inputs,
+            applied,
+            last_event,
+            cover_next: clock::now(),
+        }
     }
 
     /// Runs on a thread of its own until the node has ended; the gate comes back with the outcome, to be removed once the
@@ -110,17 +118,22 @@ impl Driver {
     /// Where the operating system refuses a thread.
     pub fn spawn(mut self) -> std::io::Result<oneshot::Receiver<(Ended, Gates)>> {
         let (done, ended) = oneshot::channel();
-        std::thread::Builder::new().name("had-driver".into()).spawn(move || {
-            let ended = self.run();
-            // The other end is held by the daemon until the process ends.
-            let _ = done.send((ended, self.gates));
-        })?;
+        std::thread::Builder::new()
+            .name("had-driver".into())
+            .spawn(move || {
+                let ended = self.run();
+                // The other end is held by the daemon until the process ends.
+                let _ = done.send((ended, self.gates));
+            })?;
         Ok(ended)
     }
 
     fn run(&mut self) -> Ended {
         loop {
-            let wait = self.node.next_deadline(clock::now()).since(clock::now().mono);
+            let wait = self
+                .node
+                .next_deadline(clock::now())
+                .since(clock::now().mono);
             let input = match self.inputs.recv_timeout(wait) {
                 Ok(input) => input,
                 Err(RecvTimeoutError::Timeout) => Input::Event(Event::Tick),
@@ -167,7 +180,10 @@ impl Driver {
         let commands = self.node.handle(now, event);
         self.outlets.set_sender(self.node.sender());
         if now.mono >= self.cover_next.mono {
-            self.cover_next = Now { mono: now.mono + COVER_EVERY, ..now };
+            self.cover_next = Now {
+                mono: now.mono + COVER_EVERY,
+                ..now
+            };
             self.gates.cover()?;
         }
         for command in commands {
@@ -189,9 +205,8 @@ impl Driver {
         }
         self.outlets.remember_cluster(state.cluster);
         self.applied.send_replace(Arc::clone(state));
-        self.last_event.send_if_modified(|last| {
-            std::mem::replace(last, state.last_event) != state.last_event
-        });
+        self.last_event
+            .send_if_modified(|last| std::mem::replace(last, state.last_event) != state.last_event);
         Ok(())
     }
 }

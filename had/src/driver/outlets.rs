@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use had_consensus::{Consensus, Store, System};
-use had_core::ids::{
-    ClusterId, LeaderId, NodeName, ProposalId, RequestId, VoterId,
-};
+use had_core::ids::{ClusterId, LeaderId, NodeName, ProposalId, RequestId, VoterId};
 use had_core::message::{Message, Sender};
 use had_core::ports::{Event, ProposeError, Reply, Via};
 use had_core::spec::ClusterSpec;
@@ -70,15 +68,24 @@ impl Replies {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, (u64, HashMap<RequestId, oneshot::Sender<Reply>>)> {
-        self.0.lock().expect("nothing panics while it holds the waiting operators")
+        self.0
+            .lock()
+            .expect("nothing panics while it holds the waiting operators")
     }
 }
 
 impl Outlets {
     pub(super) fn set_sender(&self, sender: &Sender) {
-        let same = *self.sender.read().expect("nothing panics while it holds the sender") == *sender;
+        let same = *self
+            .sender
+            .read()
+            .expect("nothing panics while it holds the sender")
+            == *sender;
         if !same {
-            *self.sender.write().expect("nothing panics while it holds the sender") = sender.clone();
+            *self
+                .sender
+                .write()
+                .expect("nothing panics while it holds the sender") = sender.clone();
         }
     }
 
@@ -106,7 +113,11 @@ impl Outlets {
             }
             return;
         }
-        let from = self.sender.read().expect("nothing panics while it holds the sender").clone();
+        let from = self
+            .sender
+            .read()
+            .expect("nothing panics while it holds the sender")
+            .clone();
         match message {
             Message::Ask(ask) => self.permit(from, ask, OWN_VIA),
             message => self.inbox.event(Event::Heard { from, message }),
@@ -121,13 +132,22 @@ impl Outlets {
                 Some(consensus) => consensus.permit().await,
                 None => None,
             };
-            inbox.event(Event::Asked { from, ask, permit, via });
+            inbox.event(Event::Asked {
+                from,
+                ask,
+                permit,
+                via,
+            });
         });
     }
 
     pub(super) fn answer(&self, via: Via, message: Message) {
         if via == OWN_VIA {
-            let from = self.sender.read().expect("nothing panics while it holds the sender").clone();
+            let from = self
+                .sender
+                .read()
+                .expect("nothing panics while it holds the sender")
+                .clone();
             self.inbox.event(Event::Heard { from, message });
         } else if let Some(peers) = self.peers.get() {
             peers.answer(via, &message);
@@ -159,7 +179,9 @@ impl Outlets {
         self.with_consensus(move |consensus| async move {
             match consensus.replace_voter(old, new, node.clone()).await {
                 Ok(()) => tracing::info!("{node} votes with a new disk ({new})"),
-                Err(error) => tracing::warn!("{node} could not be taken in with its new disk: {error}"),
+                Err(error) => {
+                    tracing::warn!("{node} could not be taken in with its new disk: {error}")
+                }
             }
         });
     }
