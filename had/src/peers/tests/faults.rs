@@ -1,7 +1,9 @@
 //! Connections that break, and how soon they are whole again.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::Ordering;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use had_core::ids::{Epoch, Sequence};
@@ -107,6 +109,26 @@ fn a_peer_that_accepts_and_never_answers_is_tried_until_it_does() {
     h1.wait_problem("h2", "not answered");
     wire.mute.store(false, Ordering::SeqCst);
     h1.wait_link("h2", 0);
+}
+
+#[test]
+fn a_peer_that_turns_everybody_away_is_not_besieged() {
+    let nodes = [spec("h1", &[address()]), spec("h2", &[address()])];
+    let listener = TcpListener::bind(nodes[1].addresses[0]).unwrap();
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    std::thread::spawn(move || {
+        for caller in listener.incoming() {
+            drop(caller);
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let _h1 = Node::start(settings("h1", &nodes, None));
+    eventually("the first call", || count.load(Ordering::SeqCst) > 0);
+    std::thread::sleep(Duration::from_secs(2));
+    // Four lanes whose pauses double from 40 ms: six tries each.
+    let tries = count.load(Ordering::SeqCst);
+    assert!(tries < 40, "{tries} in two seconds");
 }
 
 #[test]

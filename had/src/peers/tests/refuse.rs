@@ -1,5 +1,6 @@
 //! Who is not taken, and what both sides say about it.
 
+use futures::StreamExt as _;
 use had_core::ids::ClusterId;
 use had_proto::v1;
 use had_proto::v1::frame::Body;
@@ -39,10 +40,12 @@ fn greet(sender: Option<v1::Sender>, body: Body) -> Result<v1::Frame, String> {
     let url = format!("http://{}", nodes[0].addresses[0]);
     node.block_on(async {
         let channel = Endpoint::from_shared(url).unwrap().connect().await.unwrap();
-        let frames = tokio_stream::iter([v1::Frame {
+        let frame = v1::Frame {
             sender,
             body: Some(body),
-        }]);
+        };
+        // It stays open, as a peer's does.
+        let frames = tokio_stream::iter([frame]).chain(tokio_stream::pending());
         let mut stream = PeerClient::new(channel)
             .exchange(frames)
             .await
