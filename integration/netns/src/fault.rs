@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use had_rig::cluster::{GROUP, SETTLE};
-use had_rig::{Cluster, ClusterSpec};
+use had_rig::{Cluster, ClusterSpec, until};
 
 /// What happens to a cluster.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
@@ -168,7 +168,11 @@ pub const FROZEN: Duration = Duration::from_secs(5);
 fn leader_owns(cluster: &mut Cluster) -> Result<Stand> {
     let (mut owner, mut leader) = cluster.settle_apart()?;
     for _ in 0..3 {
-        cluster.command(&owner, &["failover", GROUP, "--to", &leader])?;
+        // Refused for a moment after a change of leader, until the owner has renewed its lease with the new one.
+        let to = ["failover", GROUP, "--to", &leader];
+        until("the move to the leader is taken", SETTLE, || {
+            Ok(cluster.hactl(&owner, &to)?.status.success().then_some(()))
+        })?;
         let status = cluster.wait_status(&leader, "the leader owns", SETTLE, |status| {
             status.is_settled()
         })?;

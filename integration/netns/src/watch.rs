@@ -132,7 +132,7 @@ impl Watch {
 #[must_use]
 pub fn logs(cluster: &Cluster) -> String {
     let tails = cluster.names().into_iter().map(|node| {
-        let tail = cluster.log_tail(&node, 25);
+        let tail = cluster.log_tail(&node, 60);
         format!("log of {node}:\n{tail}\n")
     });
     tails.collect()

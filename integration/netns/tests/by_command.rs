@@ -17,6 +17,7 @@ fn main() -> Result<ExitCode> {
     Binaries::build()?;
     Ok(tell(&[
         Story::new("failover_returns_when_the_new_owner_serves", failover),
+        Story::new("a_move_against_the_scheme_is_pinned_until_failback", pinned),
         Story::new("a_drained_node_owns_nothing_until_resumed", drain),
         Story::new("what_cannot_be_done_is_refused_with_a_reason", refused),
     ]))
@@ -24,7 +25,14 @@ fn main() -> Result<ExitCode> {
 
 /// A cluster, its owner, and a watch on it.
 fn watched() -> Result<(Cluster, String, Watch)> {
-    let mut cluster = Cluster::settled(ClusterSpec::default())?;
+    watched_with("manual")
+}
+
+fn watched_with(failback: &'static str) -> Result<(Cluster, String, Watch)> {
+    let mut cluster = Cluster::settled(ClusterSpec {
+        failback,
+        ..ClusterSpec::default()
+    })?;
     let owner = cluster.settle()?;
     let watch = Watch::on(&mut cluster, true)?;
     Ok((cluster, owner, watch))
@@ -53,17 +61,37 @@ fn failover() -> Result<()> {
     ensure!(status.running_on(GROUP) == Some("h3"), "{status:?}");
     cluster.answers(&watch.client, "h3")?;
     was_planned(&watch, at, &owner)?;
-    ensure!(
-        status
-            .group(GROUP)
-            .and_then(|group| group.pinned.clone())
-            .is_some()
-            || owner == "h3"
-    );
     let at = Instant::now();
     cluster.command(&owner, &["failback", GROUP])?;
     cluster.answers(&watch.client, "h1")?;
     was_planned(&watch, at, "h3")
+}
+
+fn pinned() -> Result<()> {
+    let (mut cluster, owner, watch) = watched_with("auto")?;
+    ensure!(
+        owner == "h1",
+        "h1 has the highest priority, and {owner} owns"
+    );
+    cluster.command("h2", &["failover", GROUP, "--to", "h2"])?;
+    let moved = Instant::now();
+    let pin = |status: &had_rig::cluster::Status| status.group(GROUP)?.pinned.clone();
+    let status = cluster.status("h2")?.context("status")?;
+    ensure!(
+        pin(&status).as_deref() == Some("h2"),
+        "no pin is shown: {status:?}"
+    );
+    // `auto` would bring it home after two leases.
+    pass(moved, Duration::from_millis(300) * 5)?;
+    let turns = watch.client.record().turns_after(moved);
+    ensure!(turns == ["h2".into()], "{turns:?}");
+    cluster.command("h3", &["failback", GROUP])?;
+    cluster.answers(&watch.client, "h1")?;
+    was_planned(&watch, moved, "h2")?;
+    let free = |status: &had_rig::cluster::Status| pin(status).is_none();
+    cluster
+        .wait_status("h1", "the pin ends", SETTLE, free)
+        .map(|_| ())
 }
 
 fn drain() -> Result<()> {

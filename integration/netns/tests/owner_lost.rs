@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use had_netns::fault::{Fault, Stand};
-use had_netns::watch::{Watch, pass};
+use had_netns::watch::{Watch, logs, pass};
 use had_rig::binaries::Binaries;
 use had_rig::cluster::GROUP;
 use had_rig::story::{Story, tell};
@@ -56,7 +56,11 @@ fn ends_well(
     new: &str,
 ) -> Result<()> {
     let owner = cluster.settle()?;
-    ensure!(owner == new, "it went back to {owner} by itself");
+    ensure!(
+        owner == new,
+        "it went back to {owner} by itself\n{}",
+        logs(cluster)
+    );
     cluster.answers(&watch.client, new)?;
     watch.is_safe(at, &stand.owner)
 }

@@ -148,7 +148,7 @@ impl Host {
         self.netlink()?.add_address(link, address, prefix)
     }
 
-    /// Removes an address, as a person would with `ip address del`.
+    /// Removes an address, as a person would with `ip address del`; an IPv4 one whatever its prefix.
     ///
     /// # Errors
     /// Where the kernel refuses.

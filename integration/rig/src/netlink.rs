@@ -143,9 +143,15 @@ impl Netlink {
         self.run(&what, RouteNetlinkMessage::NewAddress(message), flags)
     }
 
-    /// Removes an address.
+    /// Removes an address; an IPv4 one whatever its prefix.
     pub(crate) fn delete_address(&mut self, link: &str, address: IpAddr, prefix: u8) -> Result<()> {
-        let message = self.address(link, address, prefix)?;
+        let mut message = self.address(link, address, prefix)?;
+        if address.is_ipv4() {
+            // Without it the kernel compares the address alone.
+            message
+                .attributes
+                .retain(|one| !matches!(one, AddressAttribute::Address(_)));
+        }
         let what = format!("removing {address} from {link}");
         self.run(&what, RouteNetlinkMessage::DelAddress(message), 0)
     }
