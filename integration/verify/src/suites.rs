@@ -56,7 +56,7 @@ pub(crate) fn all_but_netns(job: &mut Job<'_>) -> Result<Passed, Failure> {
         .iter()
         .filter(|target| !without.contains(&target.package.as_str()));
     let chosen: Vec<&str> = names.flat_map(|target| ["--test", &target.name]).collect();
-    let code = ["--lib", "--bins", "--examples"];
+    let code = ["--lib", "--bins"];
     let tests = [
         &CALL[..],
         &excluded,
