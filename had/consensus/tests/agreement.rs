@@ -266,11 +266,15 @@ async fn a_restart_alone_keeps_vote_log_and_what_was_committed() {
     let (mut cluster, permit) = Cluster::formed(3, LEASE).await;
     let index = cluster.write(permit.leader, b"kept").await;
     let leader = permit.leader.voter;
-    for voter in cluster.voters() {
-        cluster.members[&voter].recorder.applied(index).await;
-        cluster.stop(voter).await;
+    for member in cluster.members.values() {
+        member.recorder.applied(index).await;
     }
+    // The leader first, so that it knows of no other.
     let others = cluster.others(leader);
+    cluster.stop(leader).await;
+    for voter in &others {
+        cluster.stop(*voter).await;
+    }
     cluster.network.isolate(leader, &others);
     cluster.start(leader).await;
     let state = cluster.members[&leader].recorder.state();

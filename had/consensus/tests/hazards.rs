@@ -69,9 +69,17 @@ async fn late_answers(plants: Plants) -> (Option<Permit>, MonoTime) {
     cluster.network.release_answers(others[0], old.voter);
     tokio::time::sleep(LEASE / 60).await;
     cluster.network.release_answers(others[1], old.voter);
-    let permit = tokio::time::timeout(LEASE / 4, cluster.permit(vec![old.voter]))
-        .await
-        .ok();
+    // A permit may name an older acknowledgement than the one it rests on, so the newest named counts.
+    let mut permit: Option<Permit> = None;
+    let released = System::mono_now();
+    while System::mono_now().since(released) < LEASE / 4 {
+        let next = leader.permit().await;
+        permit = permit
+            .into_iter()
+            .chain(next)
+            .max_by_key(|permit| permit.quorum_acked);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
     proposing.abort();
     cluster.stop_all().await;
     (permit, began)
