@@ -44,7 +44,8 @@ fn a_killed_peer_is_reached_again_as_soon_as_it_is_back() {
         hears(&h2, &released(1))
     });
     println!("a returning peer is reached after {took:?}");
-    assert!(took < Duration::from_millis(500), "{took:?}");
+    // Its own pauses alone would be a second by now.
+    assert!(took < Duration::from_millis(900), "{took:?}");
     let called = eventually("a call", || {
         let call = h1.peers.call(
             &"h2".into(),
@@ -149,7 +150,7 @@ fn one_of_two_links_is_enough() {
             &"h2".into(),
             voter("h2"),
             vec![],
-            Duration::from_millis(100),
+            Duration::from_secs(2),
         );
         (h1.block_on(call).is_ok(), start.elapsed())
     };
@@ -162,7 +163,8 @@ fn one_of_two_links_is_enough() {
     let took = eventually("the message over the second link", || {
         hears(&h2, &released(3))
     });
-    assert!(took < Duration::from_millis(100), "{took:?}");
+    // Long before the silence of the first is noticed.
+    assert!(took < TIMING.heartbeat * 4, "{took:?}");
     let calls: Vec<_> = (0..20).map(|_| call()).collect();
     assert!(calls.iter().all(|(well, _)| *well), "{calls:?}");
     let slowest = calls.iter().map(|(_, took)| *took).max().unwrap();
