@@ -33,7 +33,10 @@ pub struct LocalOperator {
 }
 
 impl LocalOperator {
-    /// The cluster as this node knows it, or why the driver does not say.
+    /// The cluster as this node knows it.
+    ///
+    /// # Errors
+    /// One sentence, where the driver does not answer.
     pub async fn look(&self) -> Result<Status, String> {
         let (answer, waiting) = oneshot::channel();
         self.inbox.send(Input::Query(Box::new(move |node, now| {

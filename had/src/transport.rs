@@ -20,7 +20,7 @@ impl Transport for PeerTransport {
         deadline: Duration,
     ) -> BoxFuture<'static, Result<Vec<u8>, CallError>> {
         let call = self.0.call(name, to, body, deadline);
-        Box::pin(async move { call.await.map_err(error) })
+        Box::pin(async move { call.await.map_err(|problem| error(&problem)) })
     }
 
     fn bulk(
@@ -31,11 +31,11 @@ impl Transport for PeerTransport {
         deadline: Duration,
     ) -> BoxFuture<'static, Result<Vec<u8>, CallError>> {
         let call = self.0.bulk(name, to, body, deadline);
-        Box::pin(async move { call.await.map_err(error) })
+        Box::pin(async move { call.await.map_err(|problem| error(&problem)) })
     }
 }
 
-fn error(error: peers::CallError) -> CallError {
+fn error(error: &peers::CallError) -> CallError {
     match error {
         peers::CallError::Timeout { .. } => CallError::Timeout,
         peers::CallError::Unreachable { .. } | peers::CallError::Broken { .. } => {

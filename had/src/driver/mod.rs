@@ -31,12 +31,15 @@ use crate::clock;
 /// The gate is compared with the interfaces at every link event and this often.
 const COVER_EVERY: Duration = Duration::from_secs(3);
 
+/// A look at the node, on the driver's thread.
+pub type Query = Box<dyn FnOnce(&Node, Now) + Send>;
+
 /// What reaches the thread.
 pub enum Input {
     /// Something happened.
     Event(Event),
     /// Somebody wants to know something of the node.
-    Query(Box<dyn FnOnce(&Node, Now) + Send>),
+    Query(Query),
     /// Interfaces changed: cover them, then say so.
     Cover(Sender<()>),
     /// End at once, every gate shut.

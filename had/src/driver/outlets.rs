@@ -1,7 +1,7 @@
 //! Where commands go: everything here returns at once, and what takes time runs on the runtime.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, OnceLock, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock};
 
 use had_consensus::{Consensus, Store, System};
 use had_core::ids::{ClusterId, LeaderId, NodeName, ProposalId, RequestId, VoterId};
@@ -46,7 +46,13 @@ pub struct Outlets {
 
 /// Operators that wait for an answer.
 #[derive(Clone, Default)]
-pub struct Replies(Arc<Mutex<(u64, HashMap<RequestId, oneshot::Sender<Reply>>)>>);
+pub struct Replies(Arc<Mutex<Waiting>>);
+
+#[derive(Default)]
+struct Waiting {
+    last: u64,
+    places: HashMap<RequestId, oneshot::Sender<Reply>>,
+}
 
 impl Replies {
     /// A place for an answer.
@@ -54,20 +60,20 @@ impl Replies {
     pub fn expect(&self) -> (RequestId, oneshot::Receiver<Reply>) {
         let (sender, receiver) = oneshot::channel();
         let mut waiting = self.lock();
-        waiting.0 += 1;
-        let request = RequestId(waiting.0);
-        waiting.1.insert(request, sender);
+        waiting.last += 1;
+        let request = RequestId(waiting.last);
+        waiting.places.insert(request, sender);
         (request, receiver)
     }
 
     pub(super) fn answer(&self, request: RequestId, reply: Reply) {
-        if let Some(waiting) = self.lock().1.remove(&request) {
+        if let Some(waiting) = self.lock().places.remove(&request) {
             // Whoever asked may have gone.
             let _ = waiting.send(reply);
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, (u64, HashMap<RequestId, oneshot::Sender<Reply>>)> {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.0
             .lock()
             .expect("nothing panics while it holds the waiting operators")
@@ -106,10 +112,10 @@ impl Outlets {
         self.net.configure(vips::of(spec, &self.node));
     }
 
-    pub(super) fn send(&self, to: NodeName, message: Message) {
-        if to != self.node {
+    pub(super) fn send(&self, to: &NodeName, message: Message) {
+        if *to != self.node {
             if let Some(peers) = self.peers.get() {
-                peers.send(&to, &message);
+                peers.send(to, &message);
             }
             return;
         }
