@@ -147,7 +147,7 @@ pub(super) fn map_next_key(
     after: Option<&[u8; 16]>,
 ) -> io::Result<Option<[u8; 16]>> {
     let mut next = [0; 16];
-    let key = after.map_or(0, |key| address(key));
+    let key = after.map_or(0, address);
     let value = std::ptr::from_mut(&mut next) as u64;
     let mut attr = Element {
         map: raw(map),

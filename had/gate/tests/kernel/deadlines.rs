@@ -17,6 +17,8 @@ crate::stories!(
 );
 
 const LEASE: Duration = Duration::from_millis(300);
+/// From the gate's judgement to the other end of the cable; a busy machine may stop in between.
+const IN_FLIGHT_NS: u64 = 5_000_000;
 
 fn a_client_is_answered_until_the_deadline_and_not_after(lab: &Lab) {
     let mut gate = lab.open();
@@ -27,23 +29,17 @@ fn a_client_is_answered_until_the_deadline_and_not_after(lab: &Lab) {
         assert!(!client.is_answered(), "shut");
         let until = boot_in(LEASE);
         gate.set(0, until).unwrap();
-        let mut last = 0;
+        let mut answers = 0;
         while boot_ns() < until + 50_000_000 {
-            let asked = boot_ns();
-            if client.is_answered() {
-                last = asked;
+            match client.answered_at() {
+                Some(at) => {
+                    assert!(at < until + IN_FLIGHT_NS, "answered {} ns late", at - until);
+                    answers += 1;
+                }
+                None => assert!(boot_ns() + lab.margin_ns() > until, "silent too early"),
             }
         }
-        assert!(
-            last < until,
-            "answered a question asked {} ns late",
-            last.saturating_sub(until)
-        );
-        let early = Duration::from_nanos(until - last);
-        assert!(
-            early < lab.margin() + Duration::from_millis(100),
-            "silent {early:?} too early"
-        );
+        assert!(answers > 0);
     }
 }
 
@@ -51,19 +47,25 @@ fn a_renewed_deadline_is_the_one_that_counts(lab: &Lab) {
     let mut gate = lab.open();
     let frame = ethernet(Way::Out, ARP, &arp(REPLY, VIPS[0], PEER));
     gate.set(0, far()).unwrap();
-    gate.set(0, boot_in(LEASE)).unwrap();
-    assert!(passes(lab, Way::Out, &frame), "renewed, though for less");
-    let first_end = boot_in(LEASE);
+    let mut until = boot_in(LEASE);
+    gate.set(0, until).unwrap();
+    let first_end = until;
     while boot_ns() < first_end + 100_000_000 {
-        gate.set(0, boot_in(LEASE)).unwrap();
-        assert!(passes(lab, Way::Out, &frame), "renewed again and again");
+        until = boot_in(LEASE);
+        gate.set(0, until).unwrap();
+        let passed = passes(lab, Way::Out, &frame);
+        assert!(
+            passed || boot_ns() + lab.margin_ns() > until,
+            "renewed again and again"
+        );
     }
-    let end = boot_in(LEASE);
-    gate.set(0, end).unwrap();
-    while boot_ns() < end {
+    while boot_ns() < until {
         thread::yield_now();
     }
-    assert!(!passes(lab, Way::Out, &frame), "not renewed");
+    assert!(
+        !passes(lab, Way::Out, &frame),
+        "not renewed, and shorter than what was asked for before"
+    );
 }
 
 /// What a writer does that slept: its deadlines are past, or nearly.

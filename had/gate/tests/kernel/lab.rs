@@ -106,11 +106,11 @@ impl Lab {
         )
     }
 
-    /// How much earlier than asked the gate may shut: nftables counts in ticks and keeps a margin.
-    pub(crate) fn margin(&self) -> Duration {
+    /// How much earlier than asked the gate may shut: nftables counts in ticks (of at most 10 ms) and keeps six in hand.
+    pub(crate) fn margin_ns(&self) -> u64 {
         match self.kind {
-            Kind::Tcx | Kind::Clsact => Duration::ZERO,
-            Kind::Nft => Duration::from_millis(80),
+            Kind::Tcx | Kind::Clsact => 0,
+            Kind::Nft => 63_000_000,
         }
     }
 }

@@ -1,5 +1,10 @@
 //! The gate on a real kernel: the same stories for every way of standing in it.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "everything here is a test, also what is no test function"
+)]
+
 mod deadlines;
 mod frames;
 mod judging;

@@ -9,11 +9,14 @@ use std::thread;
 use std::time::Duration;
 
 use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn6, recvmsg, sendmsg, setsockopt,
-    sockopt,
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn6, SockaddrStorage, recvmsg, sendmsg,
+    setsockopt, sockopt,
 };
 
-use crate::lab::{HOST, HOST6, Lab, PATIENCE, VIPS, VIPS6, ip};
+use nix::sys::time::TimeSpec;
+use nix::time::{ClockId, clock_gettime};
+
+use crate::lab::{HOST, HOST6, Lab, PATIENCE, VIPS, VIPS6, boot_ns, ip};
 
 const PORT: u16 = 7;
 
@@ -95,6 +98,7 @@ impl Client {
                 let any = if vip.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
                 let socket = UdpSocket::bind(any).unwrap();
                 socket.set_read_timeout(Some(PATIENCE)).unwrap();
+                setsockopt(&socket, sockopt::ReceiveTimestampns, &true).unwrap();
                 let (guarded, marker) = ((vip, PORT).into(), (own, PORT).into());
                 Self {
                     socket,
@@ -108,20 +112,52 @@ impl Client {
 
     /// Whether the guarded address answers one question.
     pub(crate) fn is_answered(&self) -> bool {
-        let question = self.question.fetch_add(1, Ordering::Relaxed).to_ne_bytes();
-        let mut answered = false;
-        self.socket.send_to(&question, self.guarded).unwrap();
+        self.answered_at().is_some()
+    }
+
+    /// When the answer of the guarded address to one question reached this end of the cable, on `CLOCK_BOOTTIME`:
+    /// by the kernel's stamp, however late this thread came to read it.
+    pub(crate) fn answered_at(&self) -> Option<u64> {
+        let question = self.question.fetch_add(1, Ordering::Relaxed);
+        let mut answered = None;
+        self.socket
+            .send_to(&question.to_ne_bytes(), self.guarded)
+            .unwrap();
         for _ in 0..2 {
-            self.socket.send_to(&question, self.marker).unwrap();
+            self.socket
+                .send_to(&question.to_ne_bytes(), self.marker)
+                .unwrap();
             loop {
-                let mut answer = [0; 8];
-                let (_, from) = self.socket.recv_from(&mut answer).unwrap();
-                answered |= from == self.guarded && answer == question;
+                let (answer, from, at) = self.receive();
+                if from == self.guarded && answer == question {
+                    answered = Some(at);
+                }
                 if from == self.marker && answer == question {
                     break;
                 }
             }
         }
         answered
+    }
+
+    fn receive(&self) -> (u64, SocketAddr, u64) {
+        let mut data = [0; 8];
+        let mut space = nix::cmsg_space!(TimeSpec);
+        let mut slices = [IoSliceMut::new(&mut data)];
+        let fd = self.socket.as_raw_fd();
+        let got = recvmsg::<SockaddrStorage>(fd, &mut slices, Some(&mut space), MsgFlags::empty())
+            .unwrap();
+        let stamp = got.cmsgs().unwrap().find_map(|message| match message {
+            ControlMessageOwned::ScmTimestampns(stamp) => Some(Duration::from(stamp)),
+            _ => None,
+        });
+        let now = Duration::from(clock_gettime(ClockId::CLOCK_REALTIME).unwrap());
+        let age = u64::try_from((now - stamp.unwrap()).as_nanos()).unwrap();
+        let from = got.address.unwrap();
+        let from = from.as_sockaddr_in().map_or_else(
+            || SocketAddr::V6((*from.as_sockaddr_in6().unwrap()).into()),
+            |v4| SocketAddr::V4((*v4).into()),
+        );
+        (u64::from_ne_bytes(data), from, boot_ns() - age)
     }
 }

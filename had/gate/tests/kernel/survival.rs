@@ -68,10 +68,6 @@ fn a_killed_writer_falls_silent_and_stays_so(lab: &Lab) {
     await_until("the writer opens", || passes(lab, Way::Out, &reply_of(0)));
     end(child);
     let end = boot_in(lease);
-    assert!(
-        passes(lab, Way::Out, &reply_of(0)),
-        "its last deadline is ahead"
-    );
     while boot_ns() < end {
         thread::yield_now();
     }
@@ -183,7 +179,7 @@ fn other_groups_can_be_guarded_later(lab: &Lab) {
     let [first, second] = settings("lab").groups.try_into().unwrap();
     let new = GuardedGroup {
         name: "new".into(),
-        addresses: first.addresses.clone(),
+        addresses: first.addresses,
     };
     gate.reconfigure(&[new.clone(), second.clone()]).unwrap();
     assert!(!passes(lab, Way::Out, &reply_of(0)), "a new group is shut");
