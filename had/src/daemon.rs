@@ -298,7 +298,7 @@ impl Daemon {
         let socket = admin::serve_socket(&asked.socket, operator.clone(), forward).await;
         let socket = socket.map_err(|error| here(&error))?;
         if let Some(address) = loaded.local.http {
-            http::serve(address, operator, peers.clone())
+            http::serve(address, operator)
                 .await
                 .map_err(|error| here(&error))?;
         }

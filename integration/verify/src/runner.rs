@@ -133,6 +133,10 @@ fn one(
         step.name,
         clock(begun.elapsed())
     )?;
+    if begun.elapsed() > step.budget {
+        let budget = step.budget.as_secs();
+        writeln!(out, "{:<12} note             over its budget of {budget} s", "")?;
+    }
     for line in notes {
         writeln!(out, "{:<12} note             {line}", "")?;
     }

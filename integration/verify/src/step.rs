@@ -92,6 +92,10 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
+/// A step is killed at this multiple of its budget: shared machines are at times so much slower than themselves. That a
+/// budget was passed is said all the same.
+const PATIENCE: u32 = 3;
+
 /// What a running step works with.
 pub(crate) struct Job<'a> {
     /// The checkout.
@@ -117,7 +121,7 @@ impl<'a> Job<'a> {
         Ok(Self {
             workspace,
             log,
-            deadline: Instant::now() + step.budget,
+            deadline: Instant::now() + step.budget * PATIENCE,
             budget: step.budget,
             left_out: Vec::new(),
             notes: Vec::new(),
@@ -194,7 +198,9 @@ impl<'a> Job<'a> {
         match ended.how {
             How::OverTime => {
                 let budget = self.budget.as_secs();
-                let summary = format!("`{line}` was killed: the step's {budget} s are over");
+                let summary = format!(
+                    "`{line}` was killed: {PATIENCE} times the step's budget of {budget} s are over"
+                );
                 Err(Failure::one(summary, tail(&ended.output)))
             }
             How::Interrupted => Err(Failure::one("interrupted", "")),
