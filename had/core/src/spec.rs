@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use had_policies::Failback;
+use had_policies::{Failback, Scheme};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{GroupName, NodeName, ResourceName};
@@ -89,6 +89,17 @@ impl PolicySpec {
     pub fn nodes(&self) -> impl Iterator<Item = &NodeName> {
         match self {
             Self::IdleStandby { nodes, .. } => nodes.iter().map(|candidate| &candidate.name),
+        }
+    }
+
+    /// What matters of it for placement.
+    #[must_use]
+    pub fn planned(&self) -> Scheme {
+        match self {
+            Self::IdleStandby { nodes, failback } => Scheme::IdleStandby {
+                priorities: nodes.iter().map(|node| (node.name.clone(), node.priority)).collect(),
+                failback: *failback,
+            },
         }
     }
 

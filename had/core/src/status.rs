@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use had_policies::{GroupView, NodeView, Presence, Readiness, Scheme, View};
+use had_policies::{GroupView, NodeView, Presence, Readiness, View};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{Epoch, GroupName, NodeName, ResourceName};
 use crate::message::{GroupReport, Phase, ResourceState};
 use crate::node::Node;
-use crate::spec::{ClusterSpec, GroupSpec, NodeSpec, PolicySpec, ResourceKind, Role};
+use crate::spec::{ClusterSpec, GroupSpec, NodeSpec, ResourceKind, Role};
 use crate::state::{ClusterEvent, GroupState};
 use crate::time::{Now, WallTime, utc};
 
@@ -362,16 +362,9 @@ impl Node {
             };
             Some((node.clone(), readiness))
         });
-        let PolicySpec::IdleStandby { nodes, failback } = &group.policy;
         GroupView {
             name: group.name.clone(),
-            scheme: Scheme::IdleStandby {
-                priorities: nodes
-                    .iter()
-                    .map(|node| (node.name.clone(), node.priority))
-                    .collect(),
-                failback: *failback,
-            },
+            scheme: group.policy.planned(),
             owner: decided.and_then(|group| group.owner.clone()),
             pinned: decided.and_then(|group| group.pinned.clone()),
             readiness: readiness.collect(),

@@ -1,10 +1,10 @@
 //! The cluster as the planner is told of it.
 
-use had_policies::{GroupView, NodeView, Presence, Readiness, Scheme, View};
+use had_policies::{GroupView, NodeView, Presence, Readiness, View};
 
 use super::{Leader, Seen};
 use crate::ids::NodeName;
-use crate::spec::{ClusterSpec, GroupSpec, PolicySpec, Role};
+use crate::spec::{ClusterSpec, GroupSpec, Role};
 
 impl Leader {
     /// The view of this moment.
@@ -63,7 +63,7 @@ impl Leader {
             .collect();
         GroupView {
             name: spec.name.clone(),
-            scheme: scheme(&spec.policy),
+            scheme: spec.policy.planned(),
             owner: state.owner,
             pinned: state.pinned,
             readiness,
@@ -82,17 +82,5 @@ impl Leader {
                 }
             }
         })
-    }
-}
-
-fn scheme(policy: &PolicySpec) -> Scheme {
-    match policy {
-        PolicySpec::IdleStandby { nodes, failback } => Scheme::IdleStandby {
-            priorities: nodes
-                .iter()
-                .map(|node| (node.name.clone(), node.priority))
-                .collect(),
-            failback: *failback,
-        },
     }
 }

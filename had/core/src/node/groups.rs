@@ -1,0 +1,79 @@
+//! The groups of this node: which there are, and what each of them does now.
+
+use std::collections::BTreeMap;
+
+use super::Node;
+use crate::group::{LocalGroup, Situation};
+use crate::ids::GroupName;
+use crate::plant::Plant;
+use crate::ports::{Command, Level};
+use crate::state::GroupState;
+use crate::time::Now;
+
+impl Node {
+    pub(super) fn reconcile_groups(&mut self, now: Now, out: &mut Vec<Command>) {
+        let lease = self.leased.then(|| self.holder.until());
+        let mut changed = false;
+        let nowhere = GroupState::default();
+        for (name, group) in &mut self.groups {
+            let state = self.state.groups.get(name).unwrap_or(&nowhere);
+            let before = group.phase();
+            group.reconcile(
+                Situation {
+                    me: &self.me.node,
+                    now,
+                    lease,
+                    state,
+                },
+                out,
+            );
+            if group.phase() != before {
+                changed = true;
+                let phase = group.phase().word();
+                let text = format!("{name}: {phase} (epoch {})", state.epoch);
+                out.push(Command::Log {
+                    level: Level::Info,
+                    text,
+                });
+            }
+        }
+        if changed {
+            self.next_report = now.mono;
+            self.next_ask = self.next_ask.min(now.mono);
+        }
+    }
+
+    /// The committed configuration names the groups; before there is one, the own file does.
+    pub(super) fn adopt_groups(&mut self, now: Now, out: &mut Vec<Command>) {
+        let config = self.state.config.clone();
+        let spec = config
+            .as_deref()
+            .map_or(&self.own.spec, |config| &config.spec);
+        let wanted: BTreeMap<_, _> = spec
+            .groups
+            .iter()
+            .filter(|group| group.policy.nodes().any(|node| *node == self.me.node))
+            .map(|group| (group.name.clone(), group.clone()))
+            .collect();
+        let gone = |name: &GroupName, group: &LocalGroup| {
+            wanted
+                .get(name)
+                .is_none_or(|spec| spec.resources != group.spec().resources)
+        };
+        for (_, mut group) in self.groups.extract_if(.., |name, group| gone(name, group)) {
+            group.stop(now, out);
+        }
+        let bind = !self.plants.contains(&Plant::ReleaseNotBinding);
+        for (name, spec) in wanted {
+            self.groups.entry(name).or_insert_with(|| {
+                let mut group = LocalGroup::new(spec, now.wall);
+                if !bind {
+                    group.do_not_bind_releases();
+                }
+                group
+            });
+        }
+        self.timing = spec.timing;
+        self.groups_must_look = true;
+    }
+}
