@@ -65,7 +65,11 @@ fn show(screen: &Screen) -> Result<ExitCode> {
 
 /// Who plays.
 fn introduce(screen: &Screen, cluster: &mut Cluster, start: Instant) -> Result<()> {
-    let owner = cluster.settle()?;
+    // Leadership leaves the owner soon; where it does not, the first scene has a longer promise, and says so.
+    let owner = match cluster.settle_apart() {
+        Ok((owner, _)) => owner,
+        Err(_) => cluster.settle()?,
+    };
     let status = cluster.status(&owner)?.context("a daemon answers")?;
     let gate = status
         .node(&owner)

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use had_netns::fault::{Fault, Stand};
 use had_netns::watch::{Watch, pass};
 use had_rig::Cluster;
-use had_rig::cluster::{GROUP, SETTLE};
+use had_rig::cluster::{GROUP, SETTLE, Status};
 
 use crate::screen::{Paint, Screen};
 use crate::strip::{self, CELL, CELLS, LEAD, number};
@@ -149,15 +149,7 @@ pub(crate) fn play(
     number: usize,
     scene: Scene,
 ) -> Result<Shown> {
-    let owner = cluster.settle()?;
-    let led = |status: &had_rig::cluster::Status| status.leader.is_some();
-    let leader = cluster
-        .wait_status(&owner, "somebody leads", SETTLE, led)?
-        .leader;
-    let stand = Stand {
-        owner,
-        leader: leader.context("somebody leads")?,
-    };
+    let stand = stand_for(cluster, scene)?;
     let title = scene.title(&stand);
     screen.line(Paint::Strong, &format!("{number}  {title}"));
     let mut watch = Watch::on(cluster, false)?;
@@ -194,6 +186,34 @@ pub(crate) fn play(
     };
     tell(screen, &shown, mended.as_deref());
     Ok(shown)
+}
+
+/// Who owns and who leads. A leader that is lost alone owns nothing: where it does, the group is moved away first.
+fn stand_for(cluster: &mut Cluster, scene: Scene) -> Result<Stand> {
+    let mut stand = stand(cluster)?;
+    // Leadership leaves an owner by itself, but not at once and not each time; one move is enough, two allow for both at once.
+    for _ in 0..2 {
+        if scene == Scene::Leader && stand.owner == stand.leader {
+            let to = stand.untouched(cluster).context("three nodes")?;
+            cluster.command(&stand.owner, &["failover", GROUP, "--to", &to])?;
+            stand = self::stand(cluster)?;
+        }
+    }
+    Ok(stand)
+}
+
+/// Who owns and who leads, once everything is in order.
+fn stand(cluster: &mut Cluster) -> Result<Stand> {
+    let owner = cluster.settle()?;
+    let status = cluster.wait_status(&owner, "in order", SETTLE, Status::is_settled)?;
+    let owner = status
+        .running_on(GROUP)
+        .context("the group runs")?
+        .to_owned();
+    Ok(Stand {
+        owner,
+        leader: status.leader.context("somebody leads")?,
+    })
 }
 
 /// Draws the strip until a moment.

@@ -27,6 +27,13 @@ pub(crate) fn draw(screen: Screen, answers: &[Answer], start: Instant) -> String
     drawn.collect()
 }
 
+/// The line below the strip: where it happened, and how long a cell is.
+pub(crate) fn mark(start: Instant, at: Instant) -> String {
+    let cells = (at - start).as_millis() / CELL.as_millis();
+    let indent = " ".repeat(usize::try_from(cells).unwrap_or_default());
+    format!("{indent}▲ here; a cell is {} ms", CELL.as_millis())
+}
+
 /// One cell: the host's number and colour, or a dot where every ask went without an answer.
 fn cell(screen: Screen, who: Option<&str>) -> String {
     let Some(who) = who else {

@@ -114,13 +114,11 @@ impl Fault {
     /// # Errors
     /// Where it does not come to stand so.
     pub fn prepare(self, cluster: &mut Cluster) -> Result<Stand> {
-        let stand = if self == Self::OwnerAndLeader {
-            leader_owns(cluster)?
+        if self == Self::OwnerAndLeader {
+            leader_owns(cluster)
         } else {
-            let (owner, leader) = cluster.settle_apart()?;
-            Stand { owner, leader }
-        };
-        Ok(stand)
+            leader_apart(cluster)
+        }
     }
 
     /// Strikes. Says when.
@@ -163,6 +161,25 @@ impl Fault {
 
 /// How long a frozen daemon stays so.
 pub const FROZEN: Duration = Duration::from_secs(5);
+
+/// What is promised is promised of a leader that has led for longer than a lease; a second lease lets a cluster that was
+/// just formed come to rest.
+const LED: Duration = Duration::from_millis(600);
+
+/// Waits until somebody other than the owner has led for some time.
+fn leader_apart(cluster: &mut Cluster) -> Result<Stand> {
+    let mut before = cluster.settle_apart()?;
+    until("one leader leads for some time", SETTLE, || {
+        crate::watch::pass(Instant::now(), LED)?;
+        let now = cluster.settle_apart()?;
+        let same = now == before;
+        before.clone_from(&now);
+        Ok(same.then(|| Stand {
+            owner: now.0,
+            leader: now.1,
+        }))
+    })
+}
 
 /// Makes the leader the owner. Leadership leaves owners, but at most once a minute: so the group follows it until it stays.
 fn leader_owns(cluster: &mut Cluster) -> Result<Stand> {
