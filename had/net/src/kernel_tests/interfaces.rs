@@ -1,7 +1,7 @@
 //! What happens to an interface is told at once.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use had_core::ports::ResourceStatus;
 use had_core::spec::InterfaceSpec;
@@ -158,9 +158,14 @@ fn a_refused_address_is_named_and_put_on_as_soon_as_it_can_be() {
             .until_status("six", &ResourceStatus::Failed(refused.into()))
             .await;
         std::fs::write(SWITCH, "0").unwrap();
+        let since = Instant::now();
         daemon
             .until_status("six", &ResourceStatus::Up("fd00:77::100/64 on eth0".into()))
             .await;
+        assert!(
+            since.elapsed() < Duration::from_secs(1),
+            "not only at the next look"
+        );
         assert!(world.holds(VIP6).await);
         daemon.net.shutdown().await;
     });
