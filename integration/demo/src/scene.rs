@@ -165,6 +165,7 @@ pub(crate) fn play(
         &watch.client.answers_after(start),
         start,
     ));
+    screen.line(Paint::Faint, &strip::mark(start, at));
 
     let (silence, noise) = (watch.silence(at)?, watch.noise(at));
     let mended = scene.mend(cluster, &stand, at)?;

@@ -174,10 +174,8 @@ fn leader_apart(cluster: &mut Cluster) -> Result<Stand> {
         let now = cluster.settle_apart()?;
         let same = now == before;
         before.clone_from(&now);
-        Ok(same.then(|| Stand {
-            owner: now.0,
-            leader: now.1,
-        }))
+        let (owner, leader) = now;
+        Ok(same.then_some(Stand { owner, leader }))
     })
 }
 
