@@ -1,5 +1,7 @@
 //! The gate, whichever rung it stands on.
 
+use std::io;
+
 use crate::bpf::{self, BpfGate, Hook};
 use crate::error::{GateError, chain};
 use crate::nft::{self, NftGate, Ownership};
@@ -53,22 +55,14 @@ impl Gate {
         let bpf = || BpfGate::open(instance, groups, hook).map(|gate| Inner::Bpf(gate.into()));
         let nft = || NftGate::open(instance, groups, ownership).map(|gate| Inner::Nft(gate.into()));
         let inner = match preference {
-            Preference::Auto => bpf().or_else(|no_bpf| match no_bpf {
-                GateError::Kernel { .. } => nft().map_err(|no_nft| match no_nft {
-                    GateError::Kernel { .. } => GateError::NoRung {
-                        bpf: chain(&no_bpf),
-                        nft: chain(&no_nft),
-                    },
-                    refused => refused,
-                }),
-                refused => Err(refused),
-            }),
+            Preference::Auto => bpf().or_else(|no_bpf| fall_back(no_bpf, nft)),
             Preference::Bpf => bpf(),
             Preference::Nft => nft(),
             Preference::None => Ok(Inner::None {
                 groups: groups.len(),
             }),
         }?;
+        inner.clear_other_rungs(instance)?;
         Ok(Self(inner))
     }
 
@@ -148,6 +142,59 @@ impl Gate {
     }
 }
 
+impl Inner {
+    /// An earlier life may have stood on another rung: what it left is shut for good, and goes once this one stands.
+    fn clear_other_rungs(&self, instance: &str) -> Result<(), GateError> {
+        let unless_refused = |outcome| match outcome {
+            // Where a rung is not permitted, nothing was left on it.
+            Err(GateError::Kernel { source, .. }) if is_refusal(&source) => Ok(()),
+            other => other,
+        };
+        if !matches!(self, Self::Bpf(_)) {
+            unless_refused(bpf::clear(instance))?;
+        }
+        if !matches!(self, Self::Nft(_)) {
+            unless_refused(nft::clear(instance))?;
+        }
+        Ok(())
+    }
+}
+
+/// Tries the weaker rung, unless the stronger failed for what no rung would change.
+fn fall_back(
+    no_bpf: GateError,
+    nft: impl FnOnce() -> Result<Inner, GateError>,
+) -> Result<Inner, GateError> {
+    if !matches!(no_bpf, GateError::Kernel { .. }) {
+        return Err(no_bpf);
+    }
+    let no_bpf = chain(&no_bpf);
+    match nft() {
+        Ok(gate) => {
+            tracing::warn!(reason = no_bpf, "the gate stands on nftables, not on BPF");
+            Ok(gate)
+        }
+        Err(no_nft @ GateError::Kernel { .. }) => Err(GateError::NoRung {
+            bpf: no_bpf,
+            nft: chain(&no_nft),
+        }),
+        Err(refused) => Err(refused),
+    }
+}
+
+fn is_refusal(error: &io::Error) -> bool {
+    let codes = [
+        libc::EPERM,
+        libc::EACCES,
+        libc::EOPNOTSUPP,
+        libc::EPROTONOSUPPORT,
+        libc::EINVAL,
+    ];
+    error
+        .raw_os_error()
+        .is_some_and(|code| codes.contains(&code))
+}
+
 /// What this host permits, strongest first, and why not where it does not. Leaves nothing behind, but for a
 /// mounted bpffs.
 #[must_use]
@@ -158,4 +205,27 @@ pub fn probe() -> Vec<(Rung, Result<(), String>)> {
         (Rung::Nft, text(nft::probe())),
         (Rung::None, Ok(())),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gate_can_be_given_to_the_thread_that_will_own_it() {
+        fn is_send<T: Send>() {}
+        is_send::<Gate>();
+    }
+
+    #[test]
+    fn where_nothing_works_the_error_names_the_way_out() {
+        let refused = |doing: &str| GateError::Kernel {
+            doing: doing.into(),
+            source: io::Error::from_raw_os_error(libc::EPERM),
+        };
+        let outcome = fall_back(refused("loading"), || Err(refused("building")));
+        let text = outcome.err().unwrap().to_string();
+        assert!(text.contains("loading: Operation not permitted"), "{text}");
+        assert!(text.contains("gate = \"none\""), "{text}");
+    }
 }

@@ -47,7 +47,7 @@ impl Filters {
         });
         Self {
             name: format!("had:{instance}"),
-            handle: hash.max(1),
+            handle: (hash >> 1).max(1),
         }
     }
 

@@ -83,6 +83,11 @@ impl Maps {
             .store(until_boot_ns, Ordering::SeqCst);
     }
 
+    #[cfg(test)]
+    pub(super) fn deadline(&self, slot: u32) -> u64 {
+        self.deadlines.word(slot).load(Ordering::SeqCst)
+    }
+
     pub(super) fn shut_all(&self) {
         (0..SLOTS).for_each(|slot| self.set_deadline(slot, 0));
     }

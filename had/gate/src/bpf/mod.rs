@@ -123,9 +123,7 @@ impl BpfGate {
     /// Takes everything out of the kernel.
     pub(crate) fn remove(mut self) -> Result<(), GateError> {
         if let Attached::Clsact(filters) = &self.attached {
-            for interface in interfaces(&mut self.route)? {
-                unless_gone(filters.remove(&mut self.route, &interface), ())?;
-            }
+            remove_filters(filters, &mut self.route)?;
         }
         self.pins.remove()
     }
@@ -133,6 +131,21 @@ impl BpfGate {
     fn interfaces(&mut self) -> Result<Vec<Interface>, GateError> {
         interfaces(&mut self.route)
     }
+}
+
+/// Takes out of the kernel what an earlier life of this instance left on this rung, whichever hook it used.
+pub(crate) fn clear(instance: &str) -> Result<(), GateError> {
+    if let Some(pins) = Pins::left_over(instance)? {
+        pins.remove()?;
+    }
+    remove_filters(&clsact::Filters::new(instance), &mut route()?)
+}
+
+fn remove_filters(filters: &clsact::Filters, route: &mut Channel) -> Result<(), GateError> {
+    for interface in interfaces(route)? {
+        unless_gone(filters.remove(route, &interface), ())?;
+    }
+    Ok(())
 }
 
 /// Tries what the rung needs, and leaves nothing behind.
@@ -163,5 +176,56 @@ fn unless_gone<T>(outcome: Result<T, GateError>, gone: T) -> Result<T, GateError
             Ok(gone)
         }
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use nix::mount::{MsFlags, mount};
+    use nix::sched::{CloneFlags, unshare};
+
+    use super::maps::Maps;
+    use super::program::Direction;
+    use super::sys::{self, MapShape};
+
+    /// A version before or after this one may have shaped its maps otherwise.
+    #[test]
+    fn pinned_maps_of_another_shape_are_made_anew() {
+        if !nix::unistd::geteuid().is_root() {
+            eprintln!("not run: BPF is not permitted to an ordinary user");
+            return;
+        }
+        let body = || {
+            let none = None::<&str>;
+            unshare(CloneFlags::CLONE_NEWNS).unwrap();
+            mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
+            mount(
+                Some("bpf"),
+                "/sys/fs/bpf",
+                Some("bpf"),
+                MsFlags::empty(),
+                none,
+            )
+            .unwrap();
+            let directory = Path::new("/sys/fs/bpf");
+            let shape = MapShape {
+                kind: 2,
+                key_bytes: 4,
+                value_bytes: 8,
+                entries: 1,
+                flags: 0,
+            };
+            let old = sys::map_create(shape, "old").unwrap();
+            sys::pin(std::os::fd::AsFd::as_fd(&old), &directory.join("deadlines")).unwrap();
+            let maps = Maps::adopt(directory).unwrap();
+            maps.shut_all();
+            assert_eq!(maps.dropped(Direction::Ingress), 0);
+            let kept = Maps::adopt(directory).unwrap();
+            kept.set_deadline(7, 42);
+            assert_eq!(maps.deadline(7), 42, "adopted: the same memory");
+        };
+        std::thread::spawn(body).join().unwrap();
     }
 }

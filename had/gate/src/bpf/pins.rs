@@ -22,6 +22,7 @@ use crate::error::{Doing, GateError};
 use crate::settings::{kernel_name, take_patiently};
 
 const BPFFS: &str = "/sys/fs/bpf";
+const ROOT: &str = "/sys/fs/bpf/had";
 
 /// An instance's directory, ours alone while this lives.
 pub(super) struct Pins {
@@ -32,21 +33,27 @@ pub(super) struct Pins {
 impl Pins {
     /// Finds or makes the directory of this instance in this thread's network namespace, and takes it.
     pub(super) fn take(instance: &str) -> Result<Self, GateError> {
-        let root = root().doing(|| format!("mounting bpffs at {BPFFS}"))?;
-        let namespace = fs::metadata("/proc/thread-self/ns/net")
-            .doing(|| "reading the network namespace".into())?
-            .ino();
-        let directory = root.join(format!("{}:{namespace}", kernel_name(instance)));
+        let root = root().doing(|| format!("finding or mounting bpffs at {BPFFS}"))?;
+        let pins = Self::lock(instance, directory_of(instance)?)?;
+        sweep(&root, &pins.directory);
+        Ok(pins)
+    }
+
+    /// The directory that an earlier life of this instance left, if it left one.
+    pub(super) fn left_over(instance: &str) -> Result<Option<Self>, GateError> {
+        let directory = directory_of(instance)?;
+        if !directory.exists() {
+            return Ok(None);
+        }
+        Self::lock(instance, directory).map(Some)
+    }
+
+    fn lock(instance: &str, directory: PathBuf) -> Result<Self, GateError> {
         let lock = take_patiently(|| lock(&directory))
             .doing(|| format!("locking {}", directory.display()))?;
-        let lock = lock.ok_or_else(|| GateError::Held {
-            instance: instance.into(),
-        })?;
-        sweep(&root, &directory);
-        Ok(Self {
-            directory,
-            _lock: lock,
-        })
+        let instance = instance.to_owned();
+        let _lock = lock.ok_or(GateError::Held { instance })?;
+        Ok(Self { directory, _lock })
     }
 
     /// Takes every pin away, and the directory.
@@ -55,17 +62,28 @@ impl Pins {
     }
 }
 
+/// Where this instance's pins are, for this thread's network namespace.
+fn directory_of(instance: &str) -> Result<PathBuf, GateError> {
+    let namespace = fs::metadata("/proc/thread-self/ns/net")
+        .doing(|| "reading the network namespace".into())?
+        .ino();
+    Ok(Path::new(ROOT).join(format!("{}:{namespace}", kernel_name(instance))))
+}
+
 /// The directory of all instances, on bpffs, which is mounted where it is not.
 pub(super) fn root() -> io::Result<PathBuf> {
     let is_bpffs = || statfs(BPFFS).is_ok_and(|found| found.filesystem_type() == BPF_FS_MAGIC);
     if !is_bpffs() {
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
         mount(Some("bpf"), BPFFS, Some("bpf"), flags, Some("mode=0700"))?;
+        tracing::warn!(
+            "bpffs was not mounted at {BPFFS}, now it is; pins last as long as the mount namespace \
+             of this process: after a kill they hold only if that outlives it"
+        );
     }
-    let root = Path::new(BPFFS).join("had");
-    match fs::create_dir(&root) {
+    match fs::create_dir(ROOT) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(root),
+        _ => Ok(ROOT.into()),
     }
 }
 

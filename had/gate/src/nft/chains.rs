@@ -8,7 +8,7 @@
 //!                  address guarded: count, drop
 //! ```
 
-use crate::netlink::Messages;
+use crate::netlink::{Attributes, Messages};
 
 use super::batch::{Batch, Verb};
 use super::expression::{Field, Register, Rule, Verdict, rule};
@@ -22,7 +22,7 @@ const ARP: u16 = 0x0806;
 const IPV6: u16 = 0x86dd;
 /// Before every other chain on the interface.
 const PRIORITY: i32 = -1000;
-const CHAIN_NAME: u16 = 3;
+pub(super) const CHAIN_NAME: u16 = 3;
 const RULE_CHAIN: u16 = 2;
 
 /// Where a guarded address may stand in a packet. ARP: RFC 826 with hardware addresses of six bytes.
@@ -143,14 +143,41 @@ fn create_chain(batch: &mut Batch<'_>, name: &str, more: impl FnOnce(&mut Messag
     });
 }
 
+/// Whether a chain of this name is one of [`base_chain`]'s.
+pub(super) fn is_base(name: &str) -> bool {
+    [IN, OUT].iter().any(|way| {
+        name.strip_prefix(way)
+            .is_some_and(|rest| rest.starts_with('-'))
+    })
+}
+
+const COUNTER: u32 = 1;
+const OBJECT_DATA: u16 = 4;
+const COUNTER_BYTES: u16 = 1;
+const COUNTER_PACKETS: u16 = 2;
+
 fn create_counter(batch: &mut Batch<'_>, name: &str, packets: u64) {
-    const COUNTER: u32 = 1;
     batch.create(Verb::NewObject, |m| {
-        m.text(2, name);
-        m.be32(3, COUNTER);
-        m.nest(4, |m| {
-            m.attribute(1, &0u64.to_be_bytes());
-            m.attribute(2, &packets.to_be_bytes());
+        name_counter(m, name);
+        m.nest(OBJECT_DATA, |m| {
+            m.attribute(COUNTER_BYTES, &0u64.to_be_bytes());
+            m.attribute(COUNTER_PACKETS, &packets.to_be_bytes());
         });
     });
+}
+
+/// Says which counter is meant.
+pub(super) fn name_counter(m: &mut Messages, name: &str) {
+    const OBJECT_NAME: u16 = 2;
+    const OBJECT_TYPE: u16 = 3;
+    m.text(OBJECT_NAME, name);
+    m.be32(OBJECT_TYPE, COUNTER);
+}
+
+/// The packets of a counter as the kernel shows it.
+pub(super) fn counted(object: Attributes<'_>) -> Option<u64> {
+    let data = Attributes(object.get(OBJECT_DATA)?);
+    Some(u64::from_be_bytes(
+        data.get(COUNTER_PACKETS)?.try_into().ok()?,
+    ))
 }

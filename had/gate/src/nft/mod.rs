@@ -10,37 +10,22 @@ mod chains;
 mod expression;
 mod renewal;
 mod sets;
+mod table;
 mod watch;
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
 
 use crate::error::{Doing, GateError};
-use crate::interfaces;
-use crate::netlink::Channel;
-use crate::settings::{Dropped, GuardedGroup, SLOTS, Slots, kernel_name, take_patiently};
+use crate::settings::{Dropped, GuardedGroup, SLOTS, Slots, kernel_name};
 
-use batch::{Batch, Nftables, Verb};
-use chains::{IN, OUT, base_chain};
 use renewal::{Renewal, boot_ns};
-use watch::Watch;
+pub(crate) use table::Ownership;
+use table::Table;
 
 /// All addresses and interfaces go to the kernel in one transaction of bounded size.
 const ADDRESSES_MAX: u32 = 2048;
-
-const TABLE_OWNER: u32 = 2;
-const TABLE_PERSIST: u32 = 4;
-
-/// Who may change the table.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Ownership {
-    /// Us alone, where the kernel knows owners.
-    Best,
-    /// Anybody, as below kernel 6.9.
-    Shared,
-}
 
 /// The gate of one instance.
 pub(crate) struct NftGate {
@@ -48,13 +33,7 @@ pub(crate) struct NftGate {
     renewal: Renewal,
     /// Which slots have a grant, that a new one must replace.
     granted: Vec<bool>,
-    tables: Nftables,
-    counters: RefCell<Nftables>,
-    route: Channel,
-    watch: Option<Watch>,
-    /// The kernel's number for our table: another one of the same name is not ours.
-    handle: u64,
-    hooked: BTreeMap<u32, String>,
+    table: Table,
 }
 
 impl NftGate {
@@ -65,81 +44,27 @@ impl NftGate {
         groups: &[GuardedGroup],
         ownership: Ownership,
     ) -> Result<Self, GateError> {
-        let slots = assign(&Slots::default(), groups)?;
-        let name = format!("had-{}", kernel_name(instance));
-        let socket = || Nftables::new(name.clone()).doing(|| "opening an nftables socket".into());
-        let mut gate = Self {
+        let slots = Slots::default().assign(groups, ADDRESSES_MAX)?;
+        let (mut table, found) = unowned_table(instance)?;
+        let addresses: Vec<_> = slots.addresses.iter().map(|(a, s)| (*a, *s)).collect();
+        table
+            .build(found, ownership, &addresses)
+            .doing(|| format!("building the nftables table of {instance}"))?;
+        let renewal = Renewal::of_this_kernel().doing(|| "asking for the tick".into())?;
+        Ok(Self {
             slots,
-            renewal: Renewal::of_this_kernel().doing(|| "asking for the tick".into())?,
+            renewal,
             granted: vec![false; SLOTS as usize],
-            tables: socket()?,
-            counters: RefCell::new(socket()?),
-            route: Channel::new(libc::NETLINK_ROUTE as isize)
-                .doing(|| "opening an rtnetlink socket".into())?,
-            watch: None,
-            handle: 0,
-            hooked: BTreeMap::new(),
-        };
-        let found = take_patiently(|| gate.unowned_table())
-            .doing(|| format!("looking for the table {name}"))?
-            .ok_or_else(|| GateError::Held {
-                instance: instance.into(),
-            })?;
-        gate.build(found.is_some(), ownership)
-            .doing(|| format!("building the table {name}"))?;
-        Ok(gate)
-    }
-
-    fn build(&mut self, replace: bool, ownership: Ownership) -> io::Result<()> {
-        let owned = TABLE_OWNER | TABLE_PERSIST;
-        if ownership == Ownership::Shared {
-            self.build_with(replace, 0)?;
-        } else if let Err(error) = self.build_with(replace, owned) {
-            // Kernels before 6.9 do not know the flags; anything else fails again without them.
-            if error.raw_os_error() != Some(libc::EOPNOTSUPP) {
-                return Err(error);
-            }
-            self.build_with(replace, 0)?;
-        }
-        let table = self
-            .table()?
-            .ok_or_else(|| io::Error::other("it vanished"))?;
-        if table.flags & TABLE_OWNER == 0 {
-            self.watch = Some(Watch::new()?);
-        }
-        self.handle = table.handle;
-        Ok(())
-    }
-
-    fn build_with(&mut self, replace: bool, flags: u32) -> io::Result<()> {
-        let dropped = self.counted();
-        let interfaces = interfaces::guardable(&mut self.route)?;
-        let addresses: Vec<_> = self.slots.addresses.iter().map(|(a, s)| (*a, *s)).collect();
-        self.tables.transact(|batch| {
-            if replace {
-                batch.delete(Verb::DeleteTable, |_| {});
-            }
-            batch.create(Verb::NewTable, |m| m.be32(2, flags));
-            sets::create_all(batch);
-            sets::guard(batch, &addresses);
-            chains::create_all(batch, [dropped.ingress, dropped.egress]);
-            for interface in &interfaces {
-                chains::hook(batch, &interface.name);
-            }
-        })?;
-        self.hooked = interfaces
-            .into_iter()
-            .map(|found| (found.index, found.name))
-            .collect();
-        Ok(())
+            table,
+        })
     }
 
     /// Arms a stamp, then grants it ([`renewal`]); 0, or a deadline that is too near, takes the grant away.
     pub(crate) fn set(&mut self, group: usize, until_boot_ns: u64) -> Result<(), GateError> {
         let slot = self.slots.of(group)?;
-        self.check_watch()?;
+        self.table.check_undisturbed()?;
         self.set_slot(slot, until_boot_ns)
-            .map_err(|error| self.explain(error, "renewing"))
+            .map_err(|error| explain(error, "renewing"))
     }
 
     fn set_slot(&mut self, slot: u32, until_boot_ns: u64) -> io::Result<()> {
@@ -148,7 +73,7 @@ impl NftGate {
             let Some(timeout_ms) = self.renewal.timeout_ms(stamp, until_boot_ns) else {
                 return self.replace_grant(slot, None);
             };
-            self.tables
+            self.table
                 .transact(|batch| sets::arm(batch, stamp, timeout_ms))?;
             // Each round that is too slow brings the deadline nearer: this ends.
             if self.renewal.is_in_time(stamp, boot_ns()?) {
@@ -162,7 +87,7 @@ impl NftGate {
         if !was_granted && stamp.is_none() {
             return Ok(());
         }
-        self.tables.transact(|batch| {
+        self.table.transact(|batch| {
             if was_granted {
                 sets::revoke(batch, slot);
             }
@@ -176,108 +101,33 @@ impl NftGate {
 
     /// Sees to it that the table is ours and that every interface is hooked; returns how many were not.
     pub(crate) fn cover(&mut self) -> Result<usize, GateError> {
-        self.check_watch()?;
-        let table = self
-            .table()
-            .doing(|| "looking for the gate's table".into())?;
-        if table.is_none_or(|table| table.handle != self.handle) {
-            return Err(GateError::Tampered("its table is gone".into()));
-        }
-        self.hook_all()
-            .map_err(|error| self.explain(error, "hooking the interfaces"))
-    }
-
-    fn hook_all(&mut self) -> io::Result<usize> {
-        let interfaces = interfaces::guardable(&mut self.route)?;
-        let mut present = BTreeSet::new();
-        self.tables.list(Verb::GetChain, |chain| {
-            present.extend(chain.text(3).map(str::to_owned));
-        })?;
-        let is_whole = |name: &str| {
-            [IN, OUT]
-                .iter()
-                .all(|way| present.contains(&base_chain(way, name)))
-        };
-        let (kept, missing): (Vec<_>, Vec<_>) = interfaces.into_iter().partition(|interface| {
-            self.hooked.get(&interface.index) == Some(&interface.name) && is_whole(&interface.name)
-        });
-        let keep: BTreeSet<String> = kept
-            .iter()
-            .flat_map(|found| [IN, OUT].map(|way| base_chain(way, &found.name)))
-            .collect();
-        let is_base = |name: &&String| name.starts_with("in-") || name.starts_with("out-");
-        let stale: Vec<&String> = present
-            .iter()
-            .filter(is_base)
-            .filter(|name| !keep.contains(*name))
-            .collect();
-        if !stale.is_empty() || !missing.is_empty() {
-            self.tables.transact(|batch| {
-                stale.iter().for_each(|chain| chains::unhook(batch, chain));
-                missing
-                    .iter()
-                    .for_each(|interface| chains::hook(batch, &interface.name));
-            })?;
-        }
-        let mended = missing.len();
-        let all = kept.into_iter().chain(missing);
-        self.hooked = all.map(|found| (found.index, found.name)).collect();
-        Ok(mended)
+        self.table.check_undisturbed()?;
+        self.table.check_present()?;
+        self.table
+            .hook_all()
+            .doing(|| "hooking the interfaces".into())
     }
 
     pub(crate) fn dropped(&self) -> Dropped {
-        self.counted()
-    }
-
-    /// What the counters say; nothing where there are none.
-    fn counted(&self) -> Dropped {
-        const DATA: u16 = 4;
-        const PACKETS: u16 = 2;
-        const COUNTER: u32 = 1;
-        let packets = |name: &str| {
-            let mut packets = 0;
-            let body = |m: &mut crate::netlink::Messages| {
-                m.text(2, name);
-                m.be32(3, COUNTER);
-            };
-            let outcome = self
-                .counters
-                .borrow_mut()
-                .get(Verb::GetObject, body, |object| {
-                    let data = object.get(DATA).map(crate::netlink::Attributes);
-                    let bytes = data.and_then(|data| data.get(PACKETS)?.try_into().ok());
-                    packets = bytes.map_or(0, u64::from_be_bytes);
-                });
-            outcome.map_or(0, |_| packets)
-        };
-        Dropped {
-            ingress: packets(IN),
-            egress: packets(OUT),
-        }
+        self.table.dropped()
     }
 
     /// Other groups: those that stay keep their grant, new ones are shut.
     pub(crate) fn reconfigure(&mut self, groups: &[GuardedGroup]) -> Result<(), GateError> {
-        let next = assign(&self.slots, groups)?;
+        let next = self.slots.assign(groups, ADDRESSES_MAX)?;
         for slot in self.slots.freed(&next) {
             self.replace_grant(slot, None)
-                .map_err(|error| self.explain(error, "shutting"))?;
+                .map_err(|error| explain(error, "shutting"))?;
         }
-        let (old, new) = (&self.slots.addresses, &next.addresses);
-        let changed = |from: &BTreeMap<IpAddr, u32>, to: &BTreeMap<IpAddr, u32>| -> Vec<_> {
-            from.iter()
-                .filter(|(a, s)| to.get(a) != Some(s))
-                .map(|(a, s)| (*a, *s))
-                .collect()
-        };
-        let (removed, added) = (changed(old, new), changed(new, old));
+        let removed = difference(&self.slots.addresses, &next.addresses);
+        let added = difference(&next.addresses, &self.slots.addresses);
         if !removed.is_empty() || !added.is_empty() {
-            self.tables
+            self.table
                 .transact(|batch| {
                     sets::unguard(batch, &removed);
                     sets::guard(batch, &added);
                 })
-                .map_err(|error| self.explain(error, "changing the addresses"))?;
+                .map_err(|error| explain(error, "changing the addresses"))?;
         }
         self.slots = next;
         Ok(())
@@ -285,91 +135,52 @@ impl NftGate {
 
     /// Takes the table out of the kernel.
     pub(crate) fn remove(mut self) -> Result<(), GateError> {
-        self.tables
-            .transact(|batch| batch.delete(Verb::DeleteTable, |_| {}))
+        self.table
+            .remove()
             .doing(|| "removing the gate's table".into())
     }
+}
 
-    /// The table that an earlier life may have left; `None` where another process owns it.
-    fn unowned_table(&mut self) -> io::Result<Option<Option<Table>>> {
-        let found = self.table()?;
-        let is_owned = found.is_some_and(|table| table.flags & TABLE_OWNER != 0);
-        Ok((!is_owned).then_some(found))
-    }
-
-    fn table(&mut self) -> io::Result<Option<Table>> {
-        let mut found = None;
-        self.tables.get(
-            Verb::GetTable,
-            |_| {},
-            |table| {
-                let flags = table.get(2).and_then(|value| value.try_into().ok());
-                let handle = table.get(4).and_then(|value| value.try_into().ok());
-                found = Some(Table {
-                    flags: flags.map_or(0, u32::from_be_bytes),
-                    handle: handle.map_or(0, u64::from_be_bytes),
-                });
-            },
-        )?;
-        Ok(found)
-    }
-
-    fn check_watch(&mut self) -> Result<(), GateError> {
-        let (table, port) = self.tables.identity();
-        let Some(watch) = &mut self.watch else {
-            return Ok(());
-        };
-        match watch
-            .is_disturbed(table, port)
-            .doing(|| "listening for changes of tables".into())?
-        {
-            true => Err(GateError::Tampered(
-                "another program wrote to its table".into(),
-            )),
-            false => Ok(()),
-        }
-    }
-
-    /// Something of ours that is missing was removed by somebody.
-    fn explain(&self, error: io::Error, doing: &str) -> GateError {
-        let (table, _) = self.tables.identity();
-        match error.raw_os_error() {
-            Some(libc::ENOENT) => GateError::Tampered(format!("{doing} in {table}: {error}")),
-            _ => GateError::Kernel {
-                doing: format!("{doing} in {table}"),
-                source: error,
-            },
-        }
+/// Takes out of the kernel what an earlier life of this instance left on this rung.
+pub(crate) fn clear(instance: &str) -> Result<(), GateError> {
+    match unowned_table(instance)? {
+        (mut table, true) => table
+            .remove()
+            .doing(|| format!("removing the table of {instance}")),
+        (_, false) => Ok(()),
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Table {
-    flags: u32,
-    handle: u64,
-}
-
-/// Tries what the rung needs in a transaction that leaves nothing behind.
+/// Tries what the rung needs, and leaves nothing behind.
 pub(crate) fn probe() -> Result<(), GateError> {
-    let mut route = Channel::new(libc::NETLINK_ROUTE as isize)
-        .doing(|| "opening an rtnetlink socket".into())?;
-    let interfaces = interfaces::guardable(&mut route).doing(|| "listing the interfaces".into())?;
-    let mut tables = Nftables::new(format!("had-probe-{}", std::process::id()))
-        .doing(|| "opening an nftables socket".into())?;
-    let fill = |batch: &mut Batch<'_>| {
-        batch.create(Verb::NewTable, |m| m.be32(2, 0));
-        sets::create_all(batch);
-        chains::create_all(batch, [0, 0]);
-        if let Some(interface) = interfaces.first() {
-            chains::hook(batch, &interface.name);
-        }
-        batch.delete(Verb::DeleteTable, |_| {});
-    };
-    tables
-        .transact(fill)
-        .doing(|| "trying out an nftables table".into())
+    table::try_out().doing(|| "trying out an nftables table".into())
 }
 
-fn assign(slots: &Slots, groups: &[GuardedGroup]) -> Result<Slots, GateError> {
-    slots.assign(groups, ADDRESSES_MAX)
+/// An instance's table, once nobody owns it, and whether it exists.
+fn unowned_table(instance: &str) -> Result<(Table, bool), GateError> {
+    let name = format!("had-{}", kernel_name(instance));
+    let doing = || format!("looking for the nftables table {name}");
+    let mut table = Table::new(&name).doing(doing)?;
+    let found = table.await_unowned().doing(doing)?;
+    let instance = instance.to_owned();
+    Ok((table, found.ok_or(GateError::Held { instance })?))
+}
+
+/// What stands in `from`, and not so in `other`.
+fn difference(from: &BTreeMap<IpAddr, u32>, other: &BTreeMap<IpAddr, u32>) -> Vec<(IpAddr, u32)> {
+    let changed = from
+        .iter()
+        .filter(|(address, slot)| other.get(address) != Some(slot));
+    changed.map(|(address, slot)| (*address, *slot)).collect()
+}
+
+/// Something of ours that is missing was removed by somebody.
+fn explain(error: io::Error, doing: &str) -> GateError {
+    match error.raw_os_error() {
+        Some(libc::ENOENT) => GateError::Tampered(format!("{doing}: {error}")),
+        _ => GateError::Kernel {
+            doing: doing.into(),
+            source: error,
+        },
+    }
 }

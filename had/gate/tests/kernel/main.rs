@@ -12,6 +12,7 @@ mod lab;
 mod neighbours;
 mod service;
 mod survival;
+mod traffic;
 mod tun;
 mod wire;
 

@@ -127,6 +127,42 @@ fn auto_takes_the_strongest_rung_and_none_must_be_asked_for() {
     });
 }
 
+#[test]
+fn a_change_of_rung_leaves_nothing_of_the_other() {
+    tell(Kind::Tcx, |lab| {
+        let open = |preference, footing| {
+            Gate::open_on(
+                &Settings {
+                    preference,
+                    ..settings("lab")
+                },
+                footing,
+            )
+            .unwrap()
+        };
+        for (preference, footing) in [
+            (Preference::Nft, Footing::Newest),
+            (Preference::Bpf, Footing::Newest),
+            (Preference::Nft, Footing::Old),
+            (Preference::Bpf, Footing::Old),
+            (Preference::Nft, Footing::Newest),
+        ] {
+            let mut gate = open(preference, footing);
+            assert!(
+                !passes(lab, Way::Out, &reply()),
+                "{preference:?} {footing:?}"
+            );
+            gate.set(0, far()).unwrap();
+            assert!(
+                passes(lab, Way::Out, &reply()),
+                "{preference:?} {footing:?}"
+            );
+        }
+        drop(open(Preference::None, Footing::Newest));
+        assert!(passes(lab, Way::Out, &reply()), "nothing is left");
+    });
+}
+
 /// The same test plays both parts: root starts it again as `nobody`.
 #[test]
 fn an_ordinary_user_gets_the_nft_rung_in_a_user_namespace() {
