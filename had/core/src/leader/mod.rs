@@ -144,11 +144,18 @@ impl Leader {
         }
     }
 
-    /// A proposal that certainly never enters a log is over. Of one whose outcome is unknown the marks stay, until it is
-    /// applied or the leadership ends.
-    pub fn proposed(&mut self, proposal: ProposalId, outcome: Result<u64, ProposeError>) {
+    /// A proposal that certainly never enters a log is over; the leader looks again a renewal later, not at once: a leader
+    /// that has lost its quorum is refused within microseconds. Of a proposal whose outcome is unknown the marks stay,
+    /// until it is applied or the leadership ends.
+    pub fn proposed(
+        &mut self,
+        proposal: ProposalId,
+        outcome: Result<u64, ProposeError>,
+        now: RawTime,
+    ) {
         if outcome == Err(ProposeError::Refused) {
             self.in_flight.remove(&proposal);
+            self.look_again = self.look_again.min(now + self.timing.renewal());
         }
     }
 

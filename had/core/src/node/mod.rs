@@ -247,8 +247,7 @@ impl Node {
             Event::Leadership(leadership) => self.led_by(now, leadership, out),
             Event::Proposed { proposal, outcome } => {
                 if let Some(leader) = &mut self.leader {
-                    leader.proposed(proposal, outcome);
-                    self.leader_must_look = true;
+                    leader.proposed(proposal, outcome, now.raw);
                 }
             }
             Event::Heard { from, message } => self.heard(now, &from, message, out),

@@ -11,7 +11,7 @@ use had_core::ids::{
 use had_core::message::{Message, Sender};
 use had_core::node::Node;
 use had_core::ports::{
-    Command, Event, Identity, Leadership, Permit, Reply, Request, ResourceStatus,
+    Command, Event, Identity, Leadership, Permit, ProposeError, Reply, Request, ResourceStatus,
 };
 use had_core::spec::{
     Candidate, ClusterSpec, GroupSpec, InterfaceSpec, NodeSpec, OnQuorumLoss, PolicySpec,
@@ -42,6 +42,9 @@ pub(crate) struct Cluster {
     pub(crate) replies: Vec<Reply>,
     pub(crate) exited: BTreeSet<NodeName>,
     pub(crate) overlaps: u64,
+    /// Proposals that were refused.
+    pub(crate) refused: u64,
+    refusing: bool,
     requests: u64,
 }
 
@@ -101,6 +104,8 @@ impl Cluster {
             replies: Vec::new(),
             exited: BTreeSet::new(),
             overlaps: 0,
+            refused: 0,
+            refusing: false,
             requests: 0,
         };
         for node in own.spec.nodes.clone() {
@@ -290,6 +295,11 @@ impl Cluster {
         );
     }
 
+    /// The consensus refuses every proposal from now on.
+    pub(crate) fn refuse_proposals(&mut self) {
+        self.refusing = true;
+    }
+
     /// An operator asks the leader.
     pub(crate) fn request(&mut self, what: Request) {
         self.requests += 1;
@@ -406,6 +416,11 @@ impl Cluster {
                 leader,
                 entry,
             } => {
+                if self.refusing {
+                    self.refused += 1;
+                    let outcome = Err(ProposeError::Refused);
+                    return self.queue.push_back(event(Event::Proposed { proposal, outcome }));
+                }
                 if Some(leader) == self.leader && !self.cut.contains(name) {
                     let mut state = self.last_state();
                     state.apply(&entry);

@@ -219,3 +219,14 @@ fn a_leader_whose_first_entry_is_applied_before_it_knows_that_it_leads_grants_al
     cluster.tell_leadership();
     cluster.run_until_open("h1", ms(50));
 }
+
+#[test]
+fn a_leader_that_is_refused_by_the_consensus_does_not_try_without_pause() {
+    let mut cluster = Cluster::running(Failback::Manual);
+    cluster.run(ms(1_000));
+    cluster.refuse_proposals();
+    cluster.cut("h1");
+    cluster.run(ms(1_000));
+    let proposed = cluster.refused;
+    assert!((10..100).contains(&proposed), "{proposed} proposals within 700 ms");
+}
