@@ -31,6 +31,8 @@ struct Link {
     loss_per_mille: u64,
     slower: u64,
     held_until: u64,
+    /// When the last call arrives.
+    last_call: u64,
 }
 
 /// All links.
@@ -40,6 +42,7 @@ pub struct Network {
     links: Vec<Link>,
     dice: Dice,
     duplicates_per_mille: u64,
+    calls_in_order: bool,
 }
 
 impl Network {
@@ -51,7 +54,15 @@ impl Network {
             links: vec![Link::default(); hosts * hosts],
             dice,
             duplicates_per_mille: 2,
+            calls_in_order: false,
         }
+    }
+
+    /// Carries the calls of one direction as one stream: none overtakes another, and a lost segment delays all behind it.
+    /// Calls of one connection are so; but a daemon has several, and a late request of one may come after a newer one of
+    /// another, so that it is not so as a rule.
+    pub fn keep_calls_in_order(&mut self) {
+        self.calls_in_order = true;
     }
 
     fn link(&mut self, from: usize, to: usize) -> &mut Link {
@@ -73,12 +84,16 @@ impl Network {
         let mut arrival = now + link.slower + self.delay();
         if self.dice.chance(link.loss_per_mille) {
             // Either the connection is rebuilt and the message gone, or TCP sends the segment again.
-            if self.dice.chance(500) {
+            if !self.calls_in_order && self.dice.chance(500) {
                 return [None, None];
             }
             arrival += RETRANSMISSION_NS;
         }
-        let arrival = arrival.max(link.held_until + self.dice.between(0, DELAY_MIN_NS));
+        let mut arrival = arrival.max(link.held_until + self.dice.between(0, DELAY_MIN_NS));
+        if carriage == Carriage::Call && self.calls_in_order {
+            arrival = arrival.max(link.last_call + 1);
+            self.link(from, to).last_call = arrival;
+        }
         let twice = carriage == Carriage::Frame && self.dice.chance(self.duplicates_per_mille);
         let second = twice.then(|| arrival + self.delay());
         [Some(arrival), second]

@@ -70,7 +70,8 @@ impl Fate {
             43..47 => self.terminate(),
             47..63 => self.partition(),
             63..70 => self.bad_network(),
-            70..75 => self.stall(),
+            70..72 => self.stall(),
+            72..75 => self.late_answers(),
             75..88 => self.operator(),
             _ => self.lie_in_wait(),
         }

@@ -31,18 +31,22 @@ impl Fate {
                 to: Some(node),
             }),
             3 => self.command(Request::Failback { group }),
-            _ => self.drain_for_a_while(node),
+            _ => self.drain_for_a_while(node, None),
         }
         true
     }
 
     /// A drained node is always resumed: else the last ones would carry everything, and nothing would move any more.
-    fn drain_for_a_while(&mut self, node: NodeName) {
+    /// `first`: whom the operator asks first.
+    pub(super) fn drain_for_a_while(&mut self, node: NodeName, first: Option<usize>) {
         let later = self.length() + Duration::from_millis(300);
-        self.command(Request::Drain {
-            node: node.clone(),
-            drained: true,
-        });
+        self.command_at(
+            first,
+            Request::Drain {
+                node: node.clone(),
+                drained: true,
+            },
+        );
         let id = self.command_id();
         let (cluster, dice) = (Rc::clone(&self.cluster), self.own_dice());
         drop(spawn_on(WORLD, async move {
@@ -51,6 +55,7 @@ impl Fate {
             ask(
                 cluster,
                 dice,
+                None,
                 id,
                 Request::Drain {
                     node,
@@ -62,10 +67,14 @@ impl Fate {
     }
 
     fn command(&mut self, what: Request) {
+        self.command_at(None, what);
+    }
+
+    fn command_at(&mut self, first: Option<usize>, what: Request) {
         self.cluster.fault(format!("operator: {what:?}"));
         let id = self.command_id();
         let (cluster, dice) = (Rc::clone(&self.cluster), self.own_dice());
-        drop(spawn_on(WORLD, ask(cluster, dice, id, what)));
+        drop(spawn_on(WORLD, ask(cluster, dice, first, id, what)));
     }
 
     fn command_id(&mut self) -> CommandId {
@@ -82,8 +91,14 @@ impl Fate {
 }
 
 /// Asks some node, and then the one that it names, until there is an answer.
-async fn ask(cluster: Rc<Cluster>, mut dice: Dice, id: CommandId, what: Request) {
-    let mut asked = dice.index(cluster.hosts.len());
+async fn ask(
+    cluster: Rc<Cluster>,
+    mut dice: Dice,
+    first: Option<usize>,
+    id: CommandId,
+    what: Request,
+) {
+    let mut asked = first.unwrap_or_else(|| dice.index(cluster.hosts.len()));
     for _ in 0..TRIES {
         let reply = match cluster.hosts[asked].request(id, what.clone()) {
             Some(reply) => SimRuntime::timeout(PATIENCE, reply)

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::Fate;
+use crate::cluster::Cluster;
 use crate::runtime::{after, true_time};
 
 /// A stalled connection: TCP's second retransmission comes after 200 + 400 ms.
@@ -55,7 +56,7 @@ impl Fate {
         };
         self.cluster
             .fault(format!("network: {shape} for {length:?}"));
-        self.cut_for(cuts, length);
+        cut_for(&self.cluster, cuts, length);
         true
     }
 
@@ -83,18 +84,6 @@ impl Fate {
             format!("{} | {}", names(left), names(right)),
             both(left, right),
         )
-    }
-
-    pub(super) fn cut_for(&self, cuts: Vec<(usize, usize)>, length: Duration) {
-        let cluster = Rc::clone(&self.cluster);
-        for (from, to) in &cuts {
-            cluster.network.borrow_mut().cut(*from, *to);
-        }
-        after(length, move || {
-            for (from, to) in &cuts {
-                cluster.network.borrow_mut().mend(*from, *to);
-            }
-        });
     }
 
     /// Loses or delays messages for a while, around one host or everywhere.
@@ -151,6 +140,59 @@ impl Fate {
         }
         true
     }
+}
+
+impl Fate {
+    /// What an engine must not fall for: the leader writes an entry, its peers' answers stand in a queue, it is cut off, the
+    /// others elect another, and only then do the old answers come, from one peer after the other.
+    pub(super) fn late_answers(&mut self) -> bool {
+        let Some(leader) = self.cluster.leading() else {
+            return false;
+        };
+        let length = Duration::from_millis(self.dice.between(150, STALL_MAX_MS));
+        let others: Vec<usize> = (0..self.cluster.hosts.len())
+            .filter(|host| *host != leader)
+            .collect();
+        let text = format!(
+            "network: answers to {}, which is cut off, come {length:?} later",
+            self.name(leader)
+        );
+        self.cluster.fault(text);
+        for other in &others {
+            let stagger = Duration::from_millis(self.dice.between(0, 120));
+            let until = true_time() + had_core::time::nanos(length + stagger);
+            self.cluster
+                .network
+                .borrow_mut()
+                .hold(*other, leader, until);
+        }
+        let drained = self.cluster.hosts[*self.dice.pick(&others)].name.clone();
+        self.drain_for_a_while(drained, Some(leader));
+        let cut = Duration::from_micros(self.dice.between(500, 12_000));
+        let (cluster, cuts) = (
+            Rc::clone(&self.cluster),
+            others.iter().map(|other| (leader, *other)).collect(),
+        );
+        after(cut, move || {
+            if !cluster.has_ceased() {
+                cut_for(&cluster, cuts, length + Duration::from_millis(150));
+            }
+        });
+        true
+    }
+}
+
+/// Cuts links now, and mends them later.
+fn cut_for(cluster: &Rc<Cluster>, cuts: Vec<(usize, usize)>, length: Duration) {
+    for (from, to) in &cuts {
+        cluster.network.borrow_mut().cut(*from, *to);
+    }
+    let cluster = Rc::clone(cluster);
+    after(length, move || {
+        for (from, to) in &cuts {
+            cluster.network.borrow_mut().mend(*from, *to);
+        }
+    });
 }
 
 fn both(left: &[usize], right: &[usize]) -> Vec<(usize, usize)> {

@@ -50,6 +50,7 @@ pub struct Kernel {
     free: RefCell<Vec<usize>>,
     nodes: RefCell<Vec<NodeSlot>>,
     happenings: RefCell<BTreeMap<(u64, u64), Happening>>,
+    thaw_in_order: Cell<bool>,
     seed: u64,
 }
 
@@ -93,6 +94,7 @@ impl Kernel {
             free: RefCell::default(),
             nodes: RefCell::default(),
             happenings: RefCell::default(),
+            thaw_in_order: Cell::new(false),
             seed,
         });
         kernel.add_node(Clocks::ideal());
@@ -342,6 +344,11 @@ impl Kernel {
         self.release(node);
     }
 
+    /// What came to a node that stood still is taken up in the order in which it came, not in any order.
+    pub fn thaw_in_order(&self) {
+        self.thaw_in_order.set(true);
+    }
+
     /// Suspends a host, or wakes it: `CLOCK_MONOTONIC` and `CLOCK_MONOTONIC_RAW` stand still meanwhile.
     pub fn set_suspended(&self, node: NodeIndex, suspended: bool) {
         {
@@ -407,7 +414,9 @@ impl Kernel {
         let slot = &mut self.nodes.borrow_mut()[node];
         if slot.runs() {
             let mut held = std::mem::take(&mut slot.held);
-            slot.dice.shuffle(&mut held);
+            if !self.thaw_in_order.get() {
+                slot.dice.shuffle(&mut held);
+            }
             held.into_iter().for_each(|task| self.ready.push(task));
         }
     }
