@@ -1,6 +1,7 @@
 //! A cluster in one command: three hosts, a switch and a client in namespaces, and what a client sees while hosts lose
 //! their power and their network, a daemon freezes, and an operator moves the service.
 
+mod play;
 mod scene;
 mod screen;
 mod strip;
@@ -42,7 +43,7 @@ fn show(screen: &Screen) -> Result<ExitCode> {
     introduce(screen, &mut cluster, start)?;
     let mut results = Vec::new();
     for (number, scene) in Scene::ALL.into_iter().enumerate() {
-        results.push(scene::play(screen, &mut cluster, number + 1, scene)?);
+        results.push(play::play(screen, &mut cluster, number + 1, scene)?);
     }
     table::print(screen, &results);
     let kept = results.iter().all(scene::Shown::is_kept);

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use had_rig::client::{INTERVAL, Silence};
-use had_rig::{Client, Cluster, Wire, until};
+use had_rig::client::Silence;
+use had_rig::{Client, Cluster, Pulse, Wire, until};
 
 /// Watches the virtual addresses of a cluster.
 pub struct Watch {
@@ -14,8 +14,8 @@ pub struct Watch {
     pub client6: Option<Client>,
     /// Notes every frame in the IPv4 address's name.
     pub wire: Wire,
-    /// Asks an untouched host under its own address: what it misses, the machine itself took.
-    control: Option<Client>,
+    /// How busy the machine is.
+    pulse: Pulse,
 }
 
 impl Watch {
@@ -31,27 +31,14 @@ impl Watch {
             client,
             client6,
             wire,
-            control: None,
+            pulse: Pulse::start()?,
         })
     }
 
-    /// Also asks `untouched`, a host that nothing will happen to, under its own address.
-    ///
-    /// # Errors
-    /// Where it does not answer.
-    pub fn compare_with(&mut self, cluster: &mut Cluster, untouched: &str) -> Result<()> {
-        self.control = Some(cluster.client_of_host(untouched)?);
-        Ok(())
-    }
-
-    /// The longest that an untouched host was not heard since `moment`: how busy the machine is that plays all hosts.
+    /// How late a thread ran that wanted to run every millisecond, at worst since `moment`: the machine's own share.
     #[must_use]
     pub fn noise(&self, moment: Instant) -> Duration {
-        let control = self.control.as_ref();
-        let silence = control.and_then(|client| client.record().silence_after(moment));
-        silence.map_or(Duration::ZERO, |silence| {
-            silence.length.saturating_sub(INTERVAL)
-        })
+        self.pulse.worst_after(moment)
     }
 
     /// The longest silence of the IPv4 address since `moment`.

@@ -9,7 +9,7 @@ use had_netns::watch::{Watch, logs, pass};
 use had_rig::binaries::Binaries;
 use had_rig::cluster::GROUP;
 use had_rig::story::{Story, tell};
-use had_rig::{Cluster, ClusterSpec};
+use had_rig::{Cluster, ClusterSpec, Lab};
 
 /// Far above every promise: whether they are kept is measured by `measure`, on a quiet machine.
 const TAKEOVER: Duration = Duration::from_secs(3);
@@ -23,6 +23,8 @@ fn main() -> Result<ExitCode> {
     Ok(tell(&[
         Story::new("the_owner_is_cut_silently_and_heals", owner_cut),
         Story::new("the_same_as_an_ordinary_user", owner_cut).as_user(NOBODY),
+        Story::new("a_mute_owner_is_replaced", || one_way(Lab::mute)),
+        Story::new("a_deaf_owner_is_replaced", || one_way(Lab::deafen)),
         Story::new("the_owner_loses_power_and_comes_back", owner_off),
         Story::new("the_carrier_is_lost_and_a_second_link_stands", carrier),
         Story::new("the_leader_alone_is_lost_and_nobody_notices", leader_alone),
@@ -69,6 +71,24 @@ fn owner_cut() -> Result<()> {
     let (mut cluster, watch, stand, at, new) = struck(Fault::OwnerCut)?;
     pass(at, LEASE * 2)?;
     watch.is_silent_since(at + LEASE, &stand.owner)?;
+    cluster.lab.heal(&stand.owner)?;
+    ends_well(&mut cluster, &watch, &stand, at, &new)
+}
+
+/// The owner is not heard any more, or hears nothing any more. Either way there are never two, and one goes on.
+fn one_way(break_it: fn(&mut Lab, &str, u8) -> Result<Instant>) -> Result<()> {
+    let mut cluster = Cluster::settled(ClusterSpec::default())?;
+    let stand = Fault::OwnerCut.prepare(&mut cluster)?;
+    let watch = Watch::on(&mut cluster, true)?;
+    let at = break_it(&mut cluster.lab, &stand.owner, 0)?;
+    let new = watch.successor(&cluster, &stand.owner, at, TAKEOVER)?;
+    println!(
+        "{} to {new}, silent for {:?}",
+        stand.owner,
+        watch.silence(at)?.length
+    );
+    pass(at, TAKEOVER)?;
+    watch.is_safe(at, &stand.owner)?;
     cluster.lab.heal(&stand.owner)?;
     ends_well(&mut cluster, &watch, &stand, at, &new)
 }

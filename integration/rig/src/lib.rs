@@ -20,6 +20,7 @@
 //! | [`story`] | tests, each in a lab process of its own and with a time limit |
 //! | [`lab`], [`host`], [`process`] | the network, its machines, what runs on them; faults |
 //! | [`client`], [`responder`], [`wire`] | who asks, who answers, and what really passed |
+//! | [`pulse`] | how busy the machine is that plays all of it |
 //! | [`cluster`] | the real binaries as a cluster |
 
 pub mod binaries;
@@ -31,6 +32,7 @@ pub mod lab;
 mod namespace;
 mod netlink;
 pub mod process;
+pub mod pulse;
 pub mod responder;
 pub mod story;
 mod switch;
@@ -43,5 +45,6 @@ pub use cluster::{Cluster, ClusterSpec};
 pub use host::Host;
 pub use lab::{Lab, LabSpec};
 pub use process::Process;
+pub use pulse::Pulse;
 pub use wait::until;
 pub use wire::Wire;

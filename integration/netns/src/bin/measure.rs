@@ -64,7 +64,7 @@ fn series(fault: Fault, arguments: &Arguments) -> bool {
                     let (ms, from, to) = (outcome.silence_ms, &outcome.from, &outcome.to);
                     let trace = outcome.trace.join("\n    ");
                     remarks.push(format!(
-                        "run {run}: {ms:.1} ms, {from} to {to} (an untouched host: {:.1} ms) {why}\n    {trace}",
+                        "run {run}: {ms:.1} ms, {from} to {to} (this machine was late by {:.1} ms) {why}\n    {trace}",
                         outcome.noise_ms
                     ));
                 }

@@ -3,12 +3,13 @@
 mod pki;
 mod spec;
 mod status;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::mount::{MsFlags, mount};
@@ -31,9 +32,6 @@ const SERVICE: u16 = 7000;
 pub const SETTLE: Duration = Duration::from_secs(20);
 /// The longest that `hactl` may take: it has its own, shorter, limits.
 const COMMAND: Duration = Duration::from_secs(15);
-
-/// The exit code of `hactl` where no daemon answers.
-const NO_DAEMON: i32 = 3;
 
 /// A lab whose hosts run `had`, with a service behind the virtual address.
 pub struct Cluster {
@@ -165,79 +163,6 @@ impl Cluster {
         Ok(text(&output.stdout))
     }
 
-    /// What a node says about the cluster; nothing where no daemon answers there (yet).
-    ///
-    /// # Errors
-    /// Where the host is off, or the answer is no status.
-    pub fn status(&mut self, node: &str) -> Result<Option<Status>> {
-        let output = self.hactl(node, &["status", "--json"])?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        match output.status.code() {
-            Some(0) => {}
-            Some(NO_DAEMON) => return Ok(None),
-            _ => bail!("hactl status on {node}: {}: {text}", output.status),
-        }
-        serde_json::from_str(&text)
-            .map(Some)
-            .with_context(|| format!("reading a status: {text}"))
-    }
-
-    /// Waits until what a node says passes `test`.
-    ///
-    /// # Errors
-    /// Where it does not within `limit`: with the last status and the end of the daemon's log.
-    pub fn wait_status(
-        &mut self,
-        node: &str,
-        what: &str,
-        limit: Duration,
-        test: impl Fn(&Status) -> bool,
-    ) -> Result<Status> {
-        let mut last = None;
-        let found = until(what, limit, || {
-            last = self.status(node)?;
-            if last.is_none() && self.daemon(node)?.ended()?.is_some() {
-                bail!("the daemon on {node} ended");
-            }
-            Ok(last.as_ref().filter(|status| test(status)).cloned())
-        });
-        found.with_context(|| {
-            let log = self.log_tail(node, 40);
-            format!("waiting on {node}; last status: {last:#?}\nlog of {node}:\n{log}")
-        })
-    }
-
-    /// Waits until every powered node with a daemon sees the same, settled, cluster. Returns the owner of the group.
-    ///
-    /// # Errors
-    /// Where that takes longer than [`SETTLE`].
-    pub fn settle(&mut self) -> Result<String> {
-        let mut owners = Vec::new();
-        for node in self.names() {
-            let status = self.wait_status(&node, "settled", SETTLE, Status::is_settled)?;
-            owners.extend(status.running_on(GROUP).map(str::to_owned));
-        }
-        let owner = owners.first().context("no node")?.clone();
-        ensure!(
-            owners.iter().all(|one| *one == owner),
-            "nodes name several owners: {owners:?}"
-        );
-        Ok(owner)
-    }
-
-    /// Waits until leadership has left the owner (it keeps away from owners). Returns owner and leader.
-    ///
-    /// # Errors
-    /// Where that takes longer than [`SETTLE`].
-    pub fn settle_apart(&mut self) -> Result<(String, String)> {
-        let owner = self.settle()?;
-        let apart = |status: &Status| {
-            status.is_settled() && status.leader.as_deref() != status.running_on(GROUP)
-        };
-        let status = self.wait_status(&owner, "the owner does not lead", SETTLE, apart)?;
-        Ok((owner, status.leader.context("there is a leader")?))
-    }
-
     /// A client of the virtual address that has had its first answer.
     ///
     /// # Errors
@@ -254,49 +179,12 @@ impl Cluster {
         self.client_of((vip6(), SERVICE).into())
     }
 
-    /// A client of a node's own address that has had its first answer.
-    ///
-    /// # Errors
-    /// Where the node does not answer within [`SETTLE`].
-    pub fn client_of_host(&mut self, node: &str) -> Result<Client> {
-        self.client_of((self.lab.address(node, 0)?, SERVICE).into())
-    }
-
     /// A tap on everything that leaves a host in the name of the virtual address.
     ///
     /// # Errors
     /// Where it cannot be opened.
     pub fn wire(&self) -> Result<Wire> {
         self.lab.listen(0, vip())
-    }
-
-    /// Waits until `who` answers the client, after this moment. Returns when.
-    ///
-    /// # Errors
-    /// Where that takes longer than [`SETTLE`].
-    pub fn answers(&self, client: &Client, who: &str) -> Result<Instant> {
-        let start = Instant::now();
-        let found = until(&format!("{who} answers"), SETTLE, || {
-            let latest = client.latest();
-            Ok(latest
-                .filter(|one| &*one.who == who && one.at > start)
-                .map(|one| one.at))
-        });
-        found.with_context(|| {
-            let logs = self.names().into_iter().map(|node| {
-                let log = self.log_tail(&node, 15);
-                format!("log of {node}:\n{log}\n")
-            });
-            logs.collect::<String>()
-        })
-    }
-
-    /// The last lines of a daemon's log.
-    #[must_use]
-    pub fn log_tail(&self, node: &str, lines: usize) -> String {
-        let log = self.daemons.get(node).map(Process::log).unwrap_or_default();
-        let all: Vec<&str> = log.lines().collect();
-        all[all.len().saturating_sub(lines)..].join("\n")
     }
 
     fn client_of(&mut self, target: SocketAddr) -> Result<Client> {

@@ -1,0 +1,118 @@
+//! What the nodes say, and waiting until they say it.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::status::Status;
+use super::{Cluster, GROUP, SETTLE};
+use crate::client::Client;
+use crate::process::Process;
+use crate::wait::until;
+
+/// The exit code of `hactl` where no daemon answers.
+const NO_DAEMON: i32 = 3;
+
+impl Cluster {
+    /// What a node says about the cluster; nothing where no daemon answers there (yet).
+    ///
+    /// # Errors
+    /// Where the host is off, or the answer is no status.
+    pub fn status(&mut self, node: &str) -> Result<Option<Status>> {
+        let output = self.hactl(node, &["status", "--json"])?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        match output.status.code() {
+            Some(0) => {}
+            Some(NO_DAEMON) => return Ok(None),
+            _ => bail!("hactl status on {node}: {}: {text}", output.status),
+        }
+        serde_json::from_str(&text)
+            .map(Some)
+            .with_context(|| format!("reading a status: {text}"))
+    }
+
+    /// Waits until what a node says passes `test`.
+    ///
+    /// # Errors
+    /// Where it does not within `limit`: with the last status and the end of the daemon's log.
+    pub fn wait_status(
+        &mut self,
+        node: &str,
+        what: &str,
+        limit: Duration,
+        test: impl Fn(&Status) -> bool,
+    ) -> Result<Status> {
+        let mut last = None;
+        let found = until(what, limit, || {
+            last = self.status(node)?;
+            if last.is_none() && self.daemon(node)?.ended()?.is_some() {
+                bail!("the daemon on {node} ended");
+            }
+            Ok(last.as_ref().filter(|status| test(status)).cloned())
+        });
+        found.with_context(|| {
+            let log = self.log_tail(node, 40);
+            format!("waiting on {node}; last status: {last:#?}\nlog of {node}:\n{log}")
+        })
+    }
+
+    /// Waits until every powered node with a daemon sees the same, settled, cluster. Returns the owner of the group.
+    ///
+    /// # Errors
+    /// Where that takes longer than [`SETTLE`].
+    pub fn settle(&mut self) -> Result<String> {
+        let mut owners = Vec::new();
+        for node in self.names() {
+            let status = self.wait_status(&node, "settled", SETTLE, Status::is_settled)?;
+            owners.extend(status.running_on(GROUP).map(str::to_owned));
+        }
+        let owner = owners.first().context("no node")?.clone();
+        ensure!(
+            owners.iter().all(|one| *one == owner),
+            "nodes name several owners: {owners:?}"
+        );
+        Ok(owner)
+    }
+
+    /// Waits until leadership has left the owner (it keeps away from owners). Returns owner and leader.
+    ///
+    /// # Errors
+    /// Where that takes longer than [`SETTLE`].
+    pub fn settle_apart(&mut self) -> Result<(String, String)> {
+        let owner = self.settle()?;
+        let apart = |status: &Status| {
+            status.is_settled() && status.leader.as_deref() != status.running_on(GROUP)
+        };
+        let status = self.wait_status(&owner, "the owner does not lead", SETTLE, apart)?;
+        Ok((owner, status.leader.context("there is a leader")?))
+    }
+
+    /// Waits until `who` answers the client, after this moment. Returns when.
+    ///
+    /// # Errors
+    /// Where that takes longer than [`SETTLE`].
+    pub fn answers(&self, client: &Client, who: &str) -> Result<Instant> {
+        let start = Instant::now();
+        let found = until(&format!("{who} answers"), SETTLE, || {
+            let latest = client.latest();
+            Ok(latest
+                .filter(|one| &*one.who == who && one.at > start)
+                .map(|one| one.at))
+        });
+        found.with_context(|| {
+            let logs = self.names().into_iter().map(|node| {
+                let log = self.log_tail(&node, 15);
+                format!("log of {node}:\n{log}\n")
+            });
+            logs.collect::<String>()
+        })
+    }
+
+    /// The last lines of a daemon's log.
+    #[must_use]
+    pub fn log_tail(&self, node: &str, lines: usize) -> String {
+        let log = self.daemons.get(node).map(Process::log).unwrap_or_default();
+        let all: Vec<&str> = log.lines().collect();
+        all[all.len().saturating_sub(lines)..].join("\n")
+    }
+}
