@@ -325,12 +325,19 @@ impl Daemon {
                 failure = self.consensus.failed() => {
                     tracing::error!("{failure}");
                     self.inbox.send(Input::Abort);
-                    let ended = (&mut self.driver).await;
-                    drop(ended);
+                    // Every gate is shut when the thread has ended.
+                    drop((&mut self.driver).await);
+                    self.net.shutdown().await;
                     return Err(Problem::Here(failure.to_string()));
                 }
                 ended = &mut self.driver => {
-                    break ended.map_err(|_| Problem::Here("the driver's thread died".to_owned()))?;
+                    match ended {
+                        Ok(ended) => break ended,
+                        Err(_) => {
+                            self.net.shutdown().await;
+                            return Err(Problem::Here("the driver's thread died".to_owned()));
+                        }
+                    }
                 }
             }
             let next = if asked {
@@ -343,10 +350,14 @@ impl Daemon {
         };
         drop(self.socket);
         // The addresses first: nothing of ours may be there when the gate goes.
-        self.net.shutdown().await;
+        let clean = self.net.shutdown().await;
         self.peers.shutdown();
         self.consensus.shutdown().await;
         match ended {
+            Ended::AsAsked if !clean => {
+                tracing::warn!("ended; the gate stays shut over what may be left");
+                Ok(())
+            }
             Ended::AsAsked => {
                 gates.remove().map_err(|error| here(&error))?;
                 tracing::info!("ended as asked");

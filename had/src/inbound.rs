@@ -11,6 +11,26 @@ use tokio::runtime::Handle;
 use crate::driver::Inbox;
 use crate::peers::Inbound;
 
+/// Asks the consensus for a permit now that the ask has arrived: whatever quorum it finds was sent before the answer.
+pub(crate) async fn permit(
+    inbox: Inbox,
+    consensus: Arc<OnceLock<Consensus<System>>>,
+    from: Sender,
+    ask: Ask,
+    via: Via,
+) {
+    let permit = match consensus.get() {
+        Some(consensus) => consensus.permit().await,
+        None => None,
+    };
+    inbox.event(Event::Asked {
+        from,
+        ask,
+        permit,
+        via,
+    });
+}
+
 /// From the connections to the rest of the daemon.
 pub struct Doorman {
     /// The driver's.
@@ -30,19 +50,7 @@ impl Inbound for Doorman {
 
     fn asked(&self, from: Sender, ask: Ask, via: Via) {
         let (inbox, consensus) = (self.inbox.clone(), Arc::clone(&self.consensus));
-        self.runtime.spawn(async move {
-            // Only now: the ask has arrived, so whatever quorum this finds was sent before the answer.
-            let permit = match consensus.get() {
-                Some(consensus) => consensus.permit().await,
-                None => None,
-            };
-            inbox.event(Event::Asked {
-                from,
-                ask,
-                permit,
-                via,
-            });
-        });
+        self.runtime.spawn(permit(inbox, consensus, from, ask, via));
     }
 
     fn consensus(

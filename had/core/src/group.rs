@@ -114,7 +114,23 @@ impl LocalGroup {
         &self.spec
     }
 
-    fn name(&self) -> &GroupName {
+    /// Takes over from the same group under another configuration: what was promised is still promised, and what this host
+    /// could start it can still start, until it says otherwise.
+    pub fn succeed(&mut self, former: Self) {
+        self.sealed = former.sealed;
+        self.releases = former.releases;
+        self.prepared = former.prepared;
+        self.given_up = former.given_up;
+        for resource in former.resources {
+            if let Some(ready) = resource.ready {
+                self.ready(&resource.spec.name, ready);
+            }
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &GroupName {
         &self.spec.name
     }
 
@@ -262,6 +278,8 @@ impl LocalGroup {
         for resource in &mut self.resources {
             if !resource.wanted {
                 resource.wanted = true;
+                // What it said before was the answer to another wish.
+                resource.status = ResourceStatus::Down;
                 let (group, spec) = (group.clone(), resource.spec.clone());
                 out.push(Command::Resource {
                     group,

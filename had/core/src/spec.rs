@@ -97,7 +97,10 @@ impl PolicySpec {
     pub fn planned(&self) -> Scheme {
         match self {
             Self::IdleStandby { nodes, failback } => Scheme::IdleStandby {
-                priorities: nodes.iter().map(|node| (node.name.clone(), node.priority)).collect(),
+                priorities: nodes
+                    .iter()
+                    .map(|node| (node.name.clone(), node.priority))
+                    .collect(),
                 failback: *failback,
             },
         }

@@ -62,7 +62,13 @@ impl Timing {
         self.lease / 3
     }
 
-    /// How often the consensus looks at its timers.
+    /// A node that was not heard for this long is said not to be heard: three heartbeats, so that one lost is no news.
+    #[must_use]
+    pub fn heard_lately(&self) -> Duration {
+        self.heartbeat * 3
+    }
+
+    /// How often the consensus looks at its timers: what the engine makes of these timeouts, rounded up.
     #[must_use]
     pub fn tick(&self) -> Duration {
         Duration::from_millis(3)

@@ -114,7 +114,7 @@ pub enum NetError {
 #[derive(Clone)]
 pub struct Net {
     desk: Arc<Desk>,
-    ended: watch::Receiver<()>,
+    ended: watch::Receiver<bool>,
 }
 
 impl Net {
@@ -151,7 +151,7 @@ impl Net {
         let table = clear_strays(&requests).await?;
         let desk = Arc::new(Desk::default());
         desk.write(|wishes| wishes.configure(settings.vips));
-        let (running, ended) = watch::channel(());
+        let (running, ended) = watch::channel(false);
         let parts = Parts {
             node: settings.node,
             tag,
@@ -165,8 +165,7 @@ impl Net {
             links: Box::new(links),
         };
         tokio::spawn(async move {
-            Adapter::run(parts).await;
-            drop(running);
+            running.send_replace(Adapter::run(parts).await);
         });
         Ok(Self { desk, ended })
     }
@@ -192,16 +191,17 @@ impl Net {
         self.desk.write(|wishes| wishes.configure(vips));
     }
 
-    /// Takes everything off and ends the task; waits for it, but no longer than two seconds.
-    pub async fn shutdown(mut self) {
+    /// Takes everything off and ends the task; waits for it, but no longer than two seconds. Whether nothing of ours is left:
+    /// where something may be, its gate must stay.
+    pub async fn shutdown(mut self) -> bool {
         self.desk.write(|wishes| wishes.shutdown = true);
         // The task's end is the only thing that ever happens on this channel.
-        if timeout(SHUTDOWN_TIMEOUT, self.ended.changed())
-            .await
-            .is_err()
-        {
-            tracing::warn!("the kernel did not take all addresses off in time");
+        let ended = timeout(SHUTDOWN_TIMEOUT, self.ended.wait_for(|clean| *clean)).await;
+        let clean = matches!(ended, Ok(Ok(_)));
+        if !clean {
+            tracing::warn!("the kernel did not take all addresses off");
         }
+        clean
     }
 }
 

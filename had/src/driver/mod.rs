@@ -20,7 +20,7 @@ use std::time::Duration;
 use had_core::node::Node;
 use had_core::ports::Event;
 use had_core::state::State;
-use had_core::time::Now;
+use had_core::time::{MonoTime, Now};
 use tokio::sync::{oneshot, watch};
 
 pub use gates::Gates;
@@ -89,7 +89,7 @@ pub struct Driver {
     inputs: Receiver<Input>,
     applied: watch::Sender<Arc<State>>,
     last_event: watch::Sender<u64>,
-    cover_next: Now,
+    cover_next: MonoTime,
 }
 
 impl Driver {
@@ -110,7 +110,7 @@ impl Driver {
             inputs,
             applied,
             last_event,
-            cover_next: clock::now(),
+            cover_next: clock::now().mono,
         }
     }
 
@@ -182,17 +182,15 @@ impl Driver {
         let now = clock::now();
         let commands = self.node.handle(now, event);
         self.outlets.set_sender(self.node.sender());
-        if now.mono >= self.cover_next.mono {
-            self.cover_next = Now {
-                mono: now.mono + COVER_EVERY,
-                ..now
-            };
-            self.gates.cover()?;
-        }
         for command in commands {
             if let Some(ended) = self.execute(command)? {
                 return Ok(Some(ended));
             }
+        }
+        // Last: it asks the kernel about every interface, and nobody must wait for that.
+        if now.mono >= self.cover_next {
+            self.cover_next = now.mono + COVER_EVERY;
+            self.gates.cover()?;
         }
         Ok(None)
     }

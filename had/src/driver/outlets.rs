@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::Inbox;
+use crate::inbound::permit;
 use crate::peers::Peers;
 use crate::vips;
 
@@ -125,26 +126,13 @@ impl Outlets {
             .expect("nothing panics while it holds the sender")
             .clone();
         match message {
-            Message::Ask(ask) => self.permit(from, ask, OWN_VIA),
+            Message::Ask(ask) => {
+                let (inbox, consensus) = (self.inbox.clone(), Arc::clone(&self.consensus));
+                self.runtime
+                    .spawn(permit(inbox, consensus, from, ask, OWN_VIA));
+            }
             message => self.inbox.event(Event::Heard { from, message }),
         }
-    }
-
-    /// Asks the consensus for a permit, now that the ask has arrived.
-    fn permit(&self, from: Sender, ask: had_core::message::Ask, via: Via) {
-        let (inbox, consensus) = (self.inbox.clone(), Arc::clone(&self.consensus));
-        self.runtime.spawn(async move {
-            let permit = match consensus.get() {
-                Some(consensus) => consensus.permit().await,
-                None => None,
-            };
-            inbox.event(Event::Asked {
-                from,
-                ask,
-                permit,
-                via,
-            });
-        });
     }
 
     pub(super) fn answer(&self, via: Via, message: Message) {

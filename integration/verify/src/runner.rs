@@ -135,7 +135,11 @@ fn one(
     )?;
     if begun.elapsed() > step.budget {
         let budget = step.budget.as_secs();
-        writeln!(out, "{:<12} note             over its budget of {budget} s", "")?;
+        writeln!(
+            out,
+            "{:<12} note             over its budget of {budget} s",
+            ""
+        )?;
     }
     for line in notes {
         writeln!(out, "{:<12} note             {line}", "")?;

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use had_policies::Decision;
 
-use crate::ids::{CommandId, GroupName, LeaderId, NodeName, ProposalId, RequestId};
+use crate::ids::{CommandId, GroupName, LeaderId, NodeName, ProposalId, RequestId, VoterId};
 use crate::lease::Records;
 use crate::message::{Ask, Outcome, Refusal, Sender};
 use crate::peers::Peers;
@@ -41,6 +41,8 @@ pub struct Leader {
     last_fault: RawTime,
     last_transfer: Option<MonoTime>,
     last_replacement: Option<MonoTime>,
+    /// A name that is being given to another disk: nothing is granted under it until it is, or that time has passed.
+    replacing: Option<(NodeName, VoterId, MonoTime)>,
 }
 
 /// A proposal on its way: nothing is granted to the nodes that it concerns, and nothing else is decided about its groups.
@@ -101,6 +103,7 @@ impl Leader {
             last_fault: now.raw,
             last_transfer: None,
             last_replacement: None,
+            replacing: None,
         }
     }
 
@@ -113,6 +116,14 @@ impl Leader {
     /// The records, for planting mistakes and for status.
     pub fn records_mut(&mut self) -> &mut Records {
         &mut self.records
+    }
+
+    /// The committed configuration has other timings than this leader began with: it holds again, by the longer lease.
+    pub fn set_timing(&mut self, timing: Timing, now: RawTime) {
+        if timing != self.timing {
+            self.records.set_timing(timing, now);
+            self.timing = timing;
+        }
     }
 
     /// What the planner last said about every group.
@@ -174,6 +185,9 @@ impl Leader {
         if ask.lease != self.timing.lease {
             return refused(Refusal::OtherLease);
         }
+        if self.is_name_taken(seen, from) {
+            return refused(Refusal::NameTaken);
+        }
         if self
             .in_flight
             .values()
@@ -186,12 +200,25 @@ impl Leader {
         };
         self.records.grant(
             &from.node,
-            from.process,
+            (from.voter, from.process),
             permit,
             own_entry,
             seen.awake_since,
             seen.now,
         )
+    }
+
+    /// Whether a lease may still run under this name on another disk, or the name is being given away.
+    fn is_name_taken(&self, seen: Seen<'_>, from: &Sender) -> bool {
+        let other_disk = self
+            .records
+            .get(&from.node)
+            .is_some_and(|record| record.voter != from.voter && seen.now.raw < record.until);
+        let given_away = self
+            .replacing
+            .as_ref()
+            .is_some_and(|(name, _, until)| *name == from.node && seen.now.mono < *until);
+        other_disk || given_away
     }
 
     /// Everything that the present moment asks of a leader.

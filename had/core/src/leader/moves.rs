@@ -1,11 +1,14 @@
 //! From the planner's decisions to entries: who may be taken from, and when.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
 use had_policies::{Cause, Decision, Verdict};
 
 use super::{Counter, Leader, Seen};
 use crate::ids::{Epoch, GroupName, NodeName};
 use crate::ports::Command;
-use crate::spec::{ClusterSpec, Role};
+use crate::spec::{ClusterSpec, GroupSpec, ResourceKind, ResourceSpec, Role};
 use crate::state::{GroupState, Move, Step};
 
 /// A cold cluster waits this many leases for its missing nodes before it places anything, so that nothing starts twice.
@@ -55,9 +58,10 @@ impl Leader {
         };
         Some(own) != committed
             && same_nodes(&seen.own.spec)
+            && keeps_addresses_in_their_groups(spec, &seen.own.spec)
             && spec.nodes.iter().all(|node| {
                 seen.peers
-                    .heard_within(&node.name, self.timing.heartbeat * 3, seen.now.mono)
+                    .heard_within(&node.name, self.timing.heard_lately(), seen.now.mono)
                     && seen
                         .peers
                         .get(&node.name)
@@ -312,4 +316,27 @@ impl Leader {
         }
         self.propose(seen, counter, None, steps, out);
     }
+}
+
+/// Whether no address changes its group: the group that it left may still be open where the new configuration is not
+/// known yet, and the group that it joined would not wait for it.
+fn keeps_addresses_in_their_groups(old: &ClusterSpec, new: &ClusterSpec) -> bool {
+    let addresses = |spec: &ClusterSpec| -> BTreeMap<IpAddr, GroupName> {
+        let of_group = |group: &GroupSpec| {
+            let address = |resource: &ResourceSpec| {
+                let ResourceKind::Vip(vip) = &resource.kind;
+                vip.address
+            };
+            let name = group.name.clone();
+            group
+                .resources
+                .iter()
+                .map(move |resource| (address(resource), name.clone()))
+                .collect::<Vec<_>>()
+        };
+        spec.groups.iter().flat_map(of_group).collect()
+    };
+    let (old, new) = (addresses(old), addresses(new));
+    new.iter()
+        .all(|(address, group)| old.get(address).is_none_or(|former| former == group))
 }

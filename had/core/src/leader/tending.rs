@@ -10,6 +10,8 @@ use crate::time::MonoTime;
 
 /// At most one hand-over of leadership in this time: each costs a hold.
 const BETWEEN_TRANSFERS: Duration = Duration::from_secs(60);
+/// Catching up and changing the membership take this long at most.
+const REPLACEMENT: Duration = Duration::from_secs(12);
 /// Between two attempts to replace a voter.
 const BETWEEN_REPLACEMENTS: Duration = Duration::from_secs(1);
 
@@ -29,7 +31,9 @@ impl Leader {
         let Some(spec) = seen.state.spec() else {
             return;
         };
-        let recent = self.timing.heartbeat * 3;
+        self.replacing
+            .take_if(|(name, new, _)| seen.state.voters.get(name) == Some(new));
+        let recent = self.timing.heard_lately();
         let stranger = seen.peers.strangers(recent, now).find(|sender| {
             let name = &sender.node;
             spec.node(name).is_some()
@@ -40,6 +44,7 @@ impl Leader {
         });
         if let Some(sender) = stranger {
             self.last_replacement = Some(now);
+            self.replacing = Some((sender.node.clone(), sender.voter, now + REPLACEMENT));
             out.push(Command::ReplaceVoter {
                 node: sender.node.clone(),
                 old: seen.state.voters.get(&sender.node).copied(),

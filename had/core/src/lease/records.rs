@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::ids::{LeaderId, NodeName, ProcessId};
+use crate::ids::{LeaderId, NodeName, ProcessId, VoterId};
 use crate::message::{Outcome, Refusal};
 use crate::ports::Permit;
 use crate::time::{MonoTime, Now, RawTime};
@@ -18,7 +18,9 @@ pub struct Record {
     pub last: RawTime,
     /// Since when it has renewed without a break, in one life of its daemon.
     pub unbroken_since: RawTime,
-    /// The life that was granted last.
+    /// The disk and the life that were granted last.
+    pub voter: VoterId,
+    /// See `voter`.
     pub process: ProcessId,
 }
 
@@ -63,6 +65,13 @@ impl Records {
     /// Holds every node for leased for another lease: this process stood still and has not heard them.
     pub fn hold_again(&mut self, now: RawTime) {
         self.held_until = self.held_until.max(now + self.timing.record());
+    }
+
+    /// The lease has another length from now on: held by the longer of both.
+    pub fn set_timing(&mut self, timing: Timing, now: RawTime) {
+        let longer = self.timing.record().max(timing.record());
+        self.held_until = self.held_until.max(now + longer);
+        self.timing = timing;
     }
 
     /// Whether the leader's start lies a lease back: before, nothing is taken from anybody.
@@ -123,7 +132,7 @@ impl Records {
     pub fn grant(
         &mut self,
         node: &NodeName,
-        process: ProcessId,
+        (voter, process): (VoterId, ProcessId),
         permit: Permit,
         own_entry: u64,
         awake_since: MonoTime,
@@ -141,7 +150,7 @@ impl Records {
         else {
             return Outcome::Refused(Refusal::NoQuorum);
         };
-        self.note(node, process, now.raw);
+        self.note(node, voter, process, now.raw);
         let index = self
             .concerned
             .get(node)
@@ -149,7 +158,7 @@ impl Records {
         Outcome::Granted { duration, index }
     }
 
-    fn note(&mut self, node: &NodeName, process: ProcessId, now: RawTime) {
+    fn note(&mut self, node: &NodeName, voter: VoterId, process: ProcessId, now: RawTime) {
         let length = if self.short {
             self.timing.lease / 2
         } else {
@@ -159,12 +168,13 @@ impl Records {
             until: RawTime::ZERO,
             last: now,
             unbroken_since: now,
+            voter,
             process,
         });
         if record.process != process || record.until < now {
             record.unbroken_since = now;
         }
-        record.process = process;
+        (record.voter, record.process) = (voter, process);
         record.last = now;
         record.until = record.until.max(now + length);
     }
@@ -180,7 +190,6 @@ impl Records {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::VoterId;
     use crate::time::{BootTime, WallTime};
 
     const LEADER: LeaderId = LeaderId {
@@ -216,7 +225,7 @@ mod tests {
     fn grant(records: &mut Records, acked: u64, now: u64) -> Outcome {
         records.grant(
             &"h1".into(),
-            ProcessId(1),
+            (VoterId(1), ProcessId(1)),
             permit(acked),
             5,
             MonoTime::ZERO,
@@ -267,7 +276,7 @@ mod tests {
         let mut records = records();
         let outcome = records.grant(
             &"h1".into(),
-            ProcessId(1),
+            (VoterId(1), ProcessId(1)),
             permit(1_990),
             5,
             at(1_995).mono,
@@ -289,7 +298,7 @@ mod tests {
         };
         let outcome = records.grant(
             &"h1".into(),
-            ProcessId(1),
+            (VoterId(1), ProcessId(1)),
             other,
             5,
             MonoTime::ZERO,

@@ -31,17 +31,13 @@ impl Node {
         self.peers.get(name)?.report.as_ref()
     }
 
-    pub(crate) fn said_of(
-        &self,
-        node: &NodeName,
-        group: &GroupName,
-    ) -> Option<&GroupReport> {
+    pub(crate) fn said_of(&self, node: &NodeName, group: &GroupName) -> Option<&GroupReport> {
         self.peers.group(node, group)
     }
 
     pub(crate) fn hears(&self, name: &NodeName, now: Now) -> bool {
         self.peers
-            .heard_within(name, self.timing.heartbeat * 3, now.mono)
+            .heard_within(name, self.timing.heard_lately(), now.mono)
     }
 
     pub(crate) fn voter_heard(&self, name: &NodeName) -> Option<VoterId> {

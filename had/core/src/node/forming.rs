@@ -9,6 +9,8 @@ use crate::ids::{NodeName, RequestId, VoterId};
 use crate::ports::{Command, Reply};
 use crate::time::Now;
 
+/// How long an operator waits for a cluster to form.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Between two attempts to form.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
 
@@ -56,22 +58,63 @@ impl Node {
                 "{me} must be among the nodes named: it is the one that forms"
             ))
         } else {
-            match self.blank_voters(nodes, now) {
+            match self
+                .nobody_else(nodes, now)
+                .and_then(|()| self.blank_voters(nodes, now))
+            {
                 Ok(voters) => {
                     self.last_form = Some(now.mono);
-                    let names: Vec<_> = voters.values().map(NodeName::as_str).collect();
-                    let text = format!("the cluster forms with {}", names.join(", "));
-                    out.push(Command::Form { voters });
-                    Reply::Done {
-                        text,
-                        moved: BTreeMap::new(),
-                        took_ms: 0.0,
-                    }
+                    self.forming = Some((request, now.mono));
+                    return out.push(Command::Form { voters });
                 }
                 Err(why) => Reply::Refused(why),
             }
         };
         out.push(Command::Reply { request, reply });
+    }
+
+    /// Answers the operator who formed the cluster, once there is one.
+    pub(super) fn answer_forming(&mut self, now: Now, out: &mut Vec<Command>) {
+        let Some((request, since)) = self.forming else {
+            return;
+        };
+        let took = now.mono.since(since);
+        let reply = if self.state.config.is_some() {
+            let names: Vec<_> = self.state.voters.keys().map(NodeName::as_str).collect();
+            Reply::Done {
+                text: format!("the cluster is formed of {}", names.join(", ")),
+                moved: BTreeMap::new(),
+                took_ms: took.as_secs_f64() * 1_000.0,
+            }
+        } else if took >= PATIENCE {
+            let seconds = PATIENCE.as_secs();
+            let text = format!("the cluster has not formed within {seconds} s: see `hactl status`");
+            Reply::Refused(text)
+        } else {
+            return;
+        };
+        self.forming = None;
+        out.push(Command::Reply { request, reply });
+    }
+
+    /// Nobody who is heard is left out, and nobody who is heard belongs to a cluster: else there would be two.
+    fn nobody_else(&self, names: &[NodeName], now: Now) -> Result<(), String> {
+        let recent = self.timing.heard_lately();
+        let others = self.own.spec.nodes.iter().map(|node| &node.name);
+        for name in others.filter(|name| **name != self.me.node) {
+            let Some(peer) = self.peers.get(name) else {
+                continue;
+            };
+            if !peer.sender.cluster.is_blank() {
+                return Err(format!(
+                    "{name} belongs to a cluster already; it takes this node in by itself"
+                ));
+            }
+            if now.mono.since(peer.heard) <= recent && !names.contains(name) {
+                return Err(format!("{name} is heard: name it too"));
+            }
+        }
+        Ok(())
     }
 
     /// The voters behind these names, if all are heard and all are empty.
@@ -80,7 +123,7 @@ impl Node {
         names: &[NodeName],
         now: Now,
     ) -> Result<BTreeMap<VoterId, NodeName>, String> {
-        let recent = self.timing.heartbeat * 3;
+        let recent = self.timing.heard_lately();
         let voter = |name: &NodeName| {
             if *name == self.me.node {
                 return Ok((self.me.voter, name.clone()));

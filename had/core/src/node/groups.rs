@@ -7,6 +7,7 @@ use crate::group::{LocalGroup, Situation};
 use crate::ids::GroupName;
 use crate::plant::Plant;
 use crate::ports::{Command, Level};
+use crate::spec::GroupSpec;
 use crate::state::GroupState;
 use crate::time::Now;
 
@@ -52,7 +53,7 @@ impl Node {
         let wanted: BTreeMap<_, _> = spec
             .groups
             .iter()
-            .filter(|group| group.policy.nodes().any(|node| *node == self.me.node))
+            .filter(|group| self.concerns_me(group))
             .map(|group| (group.name.clone(), group.clone()))
             .collect();
         let gone = |name: &GroupName, group: &LocalGroup| {
@@ -60,13 +61,18 @@ impl Node {
                 .get(name)
                 .is_none_or(|spec| spec.resources != group.spec().resources)
         };
-        for (_, mut group) in self.groups.extract_if(.., |name, group| gone(name, group)) {
-            group.stop(now, out);
-        }
+        let mut former: BTreeMap<_, _> = self
+            .groups
+            .extract_if(.., |name, group| gone(name, group))
+            .collect();
+        former.values_mut().for_each(|group| group.stop(now, out));
         let bind = !self.plants.contains(&Plant::ReleaseNotBinding);
         for (name, spec) in wanted {
             self.groups.entry(name).or_insert_with(|| {
                 let mut group = LocalGroup::new(spec, now.wall);
+                if let Some(former) = former.remove(group.name()) {
+                    group.succeed(former);
+                }
                 if !bind {
                     group.do_not_bind_releases();
                 }
@@ -74,6 +80,18 @@ impl Node {
             });
         }
         self.timing = spec.timing;
+        if let Some(leader) = &mut self.leader {
+            leader.set_timing(self.timing, now.raw);
+        }
         self.groups_must_look = true;
+    }
+
+    /// Whether this node may own a group, or still has to let it go.
+    fn concerns_me(&self, group: &GroupSpec) -> bool {
+        let me = &self.me.node;
+        let entangled = self.state.groups.get(&group.name).is_some_and(|state| {
+            state.owner.as_ref() == Some(me) || state.unreleased.contains_key(me)
+        });
+        entangled || group.policy.nodes().any(|node| node == me)
     }
 }

@@ -7,7 +7,13 @@ use crate::ports::{Command, Permit, Reply, Request, Via};
 use crate::time::Now;
 
 impl Node {
-    pub(super) fn heard(&mut self, now: Now, from: &Sender, message: Message, out: &mut Vec<Command>) {
+    pub(super) fn heard(
+        &mut self,
+        now: Now,
+        from: &Sender,
+        message: Message,
+        out: &mut Vec<Command>,
+    ) {
         if !self.peers.heard(&self.state, from, now) {
             return;
         }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::group::LocalGroup;
-use crate::ids::{ClusterId, GroupName, LeaderId, NodeName};
+use crate::ids::{ClusterId, GroupName, LeaderId, NodeName, RequestId};
 use crate::leader::{Counter, Leader, Seen};
 use crate::lease::Holder;
 use crate::message::{Refusal, Sender};
@@ -59,6 +59,8 @@ pub struct Node {
     next_report: MonoTime,
     next_heartbeat: MonoTime,
     last_form: Option<MonoTime>,
+    /// An operator who waits for the cluster to form, and since when.
+    forming: Option<(RequestId, MonoTime)>,
     last_seen: Option<Now>,
     awake_since: MonoTime,
     leaving: Option<MonoTime>,
@@ -95,6 +97,7 @@ impl Node {
             next_report: now.mono,
             next_heartbeat: now.mono,
             last_form: None,
+            forming: None,
             last_seen: None,
             awake_since: MonoTime::ZERO,
             leaving: None,
@@ -388,6 +391,7 @@ impl Node {
         }
         self.lead(now, out);
         self.form(now, out);
+        self.answer_forming(now, out);
         self.speak(now, out);
         self.leave_when_done(now, out);
     }
@@ -407,5 +411,4 @@ impl Node {
         }
         self.leader = Some(leader);
     }
-
 }

@@ -43,7 +43,7 @@ impl Node {
         let sequence = self.holder.ask(now.boot);
         let message = Message::Ask(Ask {
             sequence,
-            lease: self.own.spec.timing.lease,
+            lease: self.timing.lease,
             report,
         });
         out.push(Command::Send {
@@ -54,7 +54,7 @@ impl Node {
 
     /// How this node is; noted as its own word too.
     fn report(&mut self, now: Now) -> Report {
-        let heard = self.timing.heartbeat * 3;
+        let heard = self.timing.heard_lately();
         let spec = self.state.spec().unwrap_or(&self.own.spec);
         let hears = spec.nodes.iter().map(|node| &node.name);
         let hears = hears
@@ -83,7 +83,7 @@ impl Node {
     /// Why nothing can be decided here at the moment, in words.
     pub(crate) fn why_no_quorum(&self, now: Now) -> String {
         let spec = self.state.spec().unwrap_or(&self.own.spec);
-        let recent = self.timing.heartbeat * 3;
+        let recent = self.timing.heard_lately();
         let missing: Vec<_> = spec
             .nodes
             .iter()

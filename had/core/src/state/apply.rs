@@ -45,9 +45,17 @@ impl State {
                     .iter()
                     .map(|group| group.name.clone())
                     .collect();
+                let gone = self.groups.iter().filter(|(name, _)| !known.contains(name));
+                let highest = gone.map(|(_, group)| group.epoch).max();
+                self.epoch_floor = self.epoch_floor.max(highest.unwrap_or_default());
                 self.groups.retain(|name, _| known.contains(name));
                 for name in known {
-                    self.groups.entry(name).or_default();
+                    let epoch = self.epoch_floor;
+                    let fresh = || GroupState {
+                        epoch,
+                        ..GroupState::default()
+                    };
+                    self.groups.entry(name).or_insert_with(fresh);
                 }
                 self.nodes
                     .retain(|name, _| config.spec.node(name).is_some());

@@ -124,10 +124,11 @@ impl Entry {
                 Step::Confirm { node, .. } | Step::Lost { node } | Step::Online { node } => {
                     nodes.insert(node.clone());
                 }
-                Step::Form { .. }
-                | Step::Configure { .. }
-                | Step::Drain { .. }
-                | Step::Pin { .. } => {}
+                // Whoever acts by an older configuration must have this one before its lease goes on.
+                Step::Configure { config } => {
+                    nodes.extend(config.spec.nodes.iter().map(|node| node.name.clone()));
+                }
+                Step::Form { .. } | Step::Drain { .. } | Step::Pin { .. } => {}
             }
         }
         nodes

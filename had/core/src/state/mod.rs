@@ -3,7 +3,7 @@
 mod apply;
 mod entry;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,9 @@ pub struct State {
     pub nodes: BTreeMap<NodeName, NodeState>,
     /// What was decided about groups.
     pub groups: BTreeMap<GroupName, GroupState>,
+    /// The highest epoch of any group that a configuration removed: one that comes back begins above it.
+    #[serde(default)]
+    pub epoch_floor: Epoch,
     /// The cluster's history, oldest first.
     pub events: VecDeque<ClusterEvent>,
     /// Number of the last event.
@@ -89,7 +92,7 @@ pub struct ClusterEvent {
     pub node: Option<NodeName>,
     /// What it is about.
     pub group: Option<GroupName>,
-    /// A word for machines: `takeover`, `switchover`, `placed`, `stranded`, `node-lost`, `node-online`, `drained`, `resumed`, `formed`, `configured`, `voter`.
+    /// A word for machines: `takeover`, `switchover`, `placed`, `restarted`, `stranded`, `node-lost`, `node-online`, `drained`, `resumed`, `formed`, `configured`, `voter`.
     pub kind: String,
     /// One sentence for people.
     pub text: String,
@@ -117,15 +120,5 @@ impl State {
             .iter()
             .filter(move |(_, group)| group.owner.as_ref() == Some(node))
             .map(|(name, _)| name)
-    }
-
-    /// Nodes that some group still waits for, or that own one.
-    #[must_use]
-    pub fn entangled(&self) -> BTreeSet<NodeName> {
-        self.groups
-            .values()
-            .flat_map(|group| group.owner.iter().chain(group.unreleased.keys()))
-            .cloned()
-            .collect()
     }
 }

@@ -419,7 +419,9 @@ impl Cluster {
                 if self.refusing {
                     self.refused += 1;
                     let outcome = Err(ProposeError::Refused);
-                    return self.queue.push_back(event(Event::Proposed { proposal, outcome }));
+                    return self
+                        .queue
+                        .push_back(event(Event::Proposed { proposal, outcome }));
                 }
                 if Some(leader) == self.leader && !self.cut.contains(name) {
                     let mut state = self.last_state();

@@ -228,5 +228,8 @@ fn a_leader_that_is_refused_by_the_consensus_does_not_try_without_pause() {
     cluster.cut("h1");
     cluster.run(ms(1_000));
     let proposed = cluster.refused;
-    assert!((10..100).contains(&proposed), "{proposed} proposals within 700 ms");
+    assert!(
+        (10..100).contains(&proposed),
+        "{proposed} proposals within 700 ms"
+    );
 }

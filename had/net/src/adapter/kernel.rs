@@ -173,7 +173,8 @@ impl Adapter {
     }
 
     /// The last thing: by a fresh table, so that nothing is left behind because an event was still on its way.
-    pub(super) async fn take_all_down(&mut self) {
+    /// Whether nothing of ours is left, as the kernel says.
+    pub(super) async fn take_all_down(&mut self) -> bool {
         if let Ok(table) = self.requests.dump().await {
             self.table = table;
         }
@@ -181,6 +182,13 @@ impl Adapter {
         for (action, result) in self.requests.perform(actions).await {
             if let Err(error) = result {
                 tracing::warn!(?action, %error, "at the end");
+            }
+        }
+        match self.requests.dump().await {
+            Ok(table) => reconcile(&BTreeMap::new(), &table).is_empty(),
+            Err(error) => {
+                tracing::warn!(%error, "cannot see whether anything is left");
+                false
             }
         }
     }

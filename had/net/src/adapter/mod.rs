@@ -72,8 +72,8 @@ pub(crate) struct Adapter {
 }
 
 impl Adapter {
-    /// Runs until the wishes say shutdown; then everything of ours is off.
-    pub(crate) async fn run(parts: Parts) {
+    /// Runs until the wishes say shutdown; whether everything of ours is off then.
+    pub(crate) async fn run(parts: Parts) -> bool {
         let Parts {
             node,
             tag,
@@ -111,7 +111,7 @@ impl Adapter {
         adapter.read_wishes();
         adapter
             .serve(news, &mut claims, || Events::subscribe(tag, receive_buffer))
-            .await;
+            .await
     }
 
     async fn serve(
@@ -119,7 +119,7 @@ impl Adapter {
         news: Events,
         claims: &mut mpsc::Receiver<Heard>,
         subscribe: impl Fn() -> io::Result<Events>,
-    ) {
+    ) -> bool {
         let desk = Arc::clone(&self.desk);
         let mut news = Some(news);
         let mut work: Option<BoxFuture<'static, Done>> = None;

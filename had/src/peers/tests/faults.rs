@@ -146,12 +146,9 @@ fn one_of_two_links_is_enough() {
     h1.wait_link("h2", 1);
     let call = || {
         let start = Instant::now();
-        let call = h1.peers.call(
-            &"h2".into(),
-            voter("h2"),
-            vec![],
-            Duration::from_secs(2),
-        );
+        let call = h1
+            .peers
+            .call(&"h2".into(), voter("h2"), vec![], Duration::from_secs(2));
         (h1.block_on(call).is_ok(), start.elapsed())
     };
     eventually("calls on both links", || (0..8).all(|_| call().0));
