@@ -4,7 +4,7 @@
 //!  in-eth0  ─▶ ingress ─▶ daddr4, arp-target, daddr6, nd-target
 //!  out-eth0 ─▶ egress ──▶ saddr4, arp-sender, saddr6, nd-advertised
 //!
-//!  each of these:  address ─▶ slot ─▶ granted stamp ─▶ armed: return
+//!  each of these:  address ─▶ slot; slot, wall clock ─▶ granted stamp ─▶ armed: return
 //!                  address guarded: count, drop
 //! ```
 
@@ -88,22 +88,21 @@ fn judge(batch: &mut Batch<'_>, place: &Place, counter: &str) {
         // RFC 5227 §3: what others announce keeps this host's neighbour table right.
         rule(batch, place.chain, |r| {
             r.load(ARP_SENDER)
-                .load_second(ARP_TARGET)
-                .is_in(Register::One, ANNOUNCED);
-            r.verdict(Verdict::Return);
+                .load_into(Register::PacketSecond, ARP_TARGET);
+            r.is_in(Register::Packet, ANNOUNCED)
+                .verdict(Verdict::Return);
         });
     }
     rule(batch, place.chain, |r| {
         r.load(place.field)
-            .maps(Register::One, place.guarded)
-            .maps(Register::Two, GRANTED);
-        r.is_in(Register::Two, ARMED).verdict(Verdict::Return);
+            .maps(Register::Packet, place.guarded, Register::Slot);
+        r.load_time().maps(Register::Slot, GRANTED, Register::Stamp);
+        r.is_in(Register::Stamp, ARMED).verdict(Verdict::Return);
     });
     rule(batch, place.chain, |r| {
         r.load(place.field)
-            .maps(Register::One, place.guarded)
-            .count(counter);
-        r.verdict(Verdict::Drop);
+            .maps(Register::Packet, place.guarded, Register::Slot);
+        r.count(counter).verdict(Verdict::Drop);
     });
 }
 

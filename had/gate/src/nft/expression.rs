@@ -4,16 +4,21 @@ use crate::netlink::Messages;
 
 use super::batch::{Batch, Verb};
 
-/// A register of 16 bytes.
+/// Where a value lies: the first byte of a register or of one of its four words (`enum nft_registers`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
 pub(super) enum Register {
-    One = 1,
-    Two = 2,
+    /// What was loaded from the packet.
+    Packet = 1,
+    /// The word behind four bytes in [`Register::Packet`]: together a pair.
+    PacketSecond = 9,
+    /// The slot of a guarded address.
+    Slot = 12,
+    /// The word behind [`Register::Slot`]: slot and time together are looked up.
+    Time = 13,
+    /// The stamp on which a slot may pass.
+    Stamp = 3,
 }
-
-/// The second word of [`Register::One`] (`NFT_REG32_01`): what is loaded there lies behind its first word.
-const ONE_SECOND_WORD: u32 = 9;
 
 /// How a rule ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,6 +34,7 @@ pub(super) struct Field(pub(super) u32, pub(super) u32);
 
 const NETWORK_HEADER: u32 = 1;
 const META_PROTOCOL: u32 = 1;
+const META_TIME_NS: u32 = 30;
 const REGISTER_VERDICT: u32 = 0;
 const OBJECT_COUNTER: u32 = 1;
 const DATA_VALUE: u16 = 1;
@@ -51,7 +57,7 @@ impl Rule<'_> {
     /// The kernel's idea of the protocol (`meta protocol`), behind an outer VLAN tag on the way in.
     pub(super) fn protocol_is(&mut self, protocol: u16) -> &mut Self {
         self.expression("meta", |m| {
-            m.be32(1, Register::One as u32);
+            m.be32(1, Register::Packet as u32);
             m.be32(2, META_PROTOCOL);
         });
         self.equals(&protocol.to_be_bytes())
@@ -62,48 +68,60 @@ impl Rule<'_> {
         self.load(Field(offset, 1)).equals(&[value])
     }
 
-    /// Loads a field into the first register.
+    /// Loads a field of the packet.
     pub(super) fn load(&mut self, field: Field) -> &mut Self {
-        self.load_into(Register::One as u32, field)
+        self.load_into(Register::Packet, field)
     }
 
-    /// Loads a field behind a first one of four bytes: a pair, for a set of pairs.
-    pub(super) fn load_second(&mut self, field: Field) -> &mut Self {
-        self.load_into(ONE_SECOND_WORD, field)
-    }
-
-    fn load_into(&mut self, register: u32, Field(offset, length): Field) -> &mut Self {
+    /// Loads a field into some place.
+    pub(super) fn load_into(&mut self, to: Register, Field(offset, length): Field) -> &mut Self {
         self.expression("payload", |m| {
-            m.be32(1, register);
+            m.be32(1, to as u32);
             m.be32(2, NETWORK_HEADER);
             m.be32(3, offset);
             m.be32(4, length);
         })
     }
 
+    /// Loads the wall clock, nanoseconds since 1970, most significant byte first, as ranges compare.
+    pub(super) fn load_time(&mut self) -> &mut Self {
+        const TO_NETWORK_ORDER: u32 = 1;
+        self.expression("meta", |m| {
+            m.be32(1, Register::Time as u32);
+            m.be32(2, META_TIME_NS);
+        });
+        self.expression("byteorder", |m| {
+            m.be32(1, Register::Time as u32);
+            m.be32(2, Register::Time as u32);
+            m.be32(3, TO_NETWORK_ORDER);
+            m.be32(4, 8);
+            m.be32(5, 8);
+        })
+    }
+
     fn equals(&mut self, value: &[u8]) -> &mut Self {
         const EQUAL: u32 = 0;
         self.expression("cmp", |m| {
-            m.be32(1, Register::One as u32);
+            m.be32(1, Register::Packet as u32);
             m.be32(2, EQUAL);
             m.nest(3, |m| m.attribute(DATA_VALUE, value));
         })
     }
 
-    /// The register's content is in this set.
-    pub(super) fn is_in(&mut self, register: Register, set: &str) -> &mut Self {
+    /// What lies there is in this set.
+    pub(super) fn is_in(&mut self, from: Register, set: &str) -> &mut Self {
         self.expression("lookup", |m| {
             m.text(1, set);
-            m.be32(2, register as u32);
+            m.be32(2, from as u32);
         })
     }
 
-    /// The register's content is in this map; what it maps to goes to the second register.
-    pub(super) fn maps(&mut self, register: Register, map: &str) -> &mut Self {
+    /// What lies there is in this map; what it maps to goes to another place.
+    pub(super) fn maps(&mut self, from: Register, map: &str, to: Register) -> &mut Self {
         self.expression("lookup", |m| {
             m.text(1, map);
-            m.be32(2, register as u32);
-            m.be32(3, Register::Two as u32);
+            m.be32(2, from as u32);
+            m.be32(3, to as u32);
         })
     }
 

@@ -1,8 +1,8 @@
 //! The nftables rung, where BPF is not permitted: one table in the `netdev` family, without the `nft` program.
 //!
-//! It is weaker in what DESIGN §5 accepts: a lease ends some ticks early ([`renewal`]); frames with an inline
-//! VLAN tag are judged on the way out at the VLAN's own interface alone; runts pass; the tick counter stops
-//! while the host sleeps. The table is ours alone where the kernel knows owners (`owner, persist`), and
+//! It is weaker: a lease ends some ticks early and a wall clock that is set forward shuts until the next renewal
+//! ([`renewal`]); frames with an inline VLAN tag are judged on the way out at the VLAN's own interface alone;
+//! runts pass. The table is ours alone where the kernel knows owners (`owner, persist`), and
 //! watched where it does not.
 
 mod batch;
@@ -20,7 +20,8 @@ use std::net::IpAddr;
 use crate::error::{Doing, GateError};
 use crate::settings::{Dropped, GuardedGroup, SLOTS, Slots, kernel_name};
 
-use renewal::{Renewal, boot_ns};
+use renewal::{Now, Renewal, boot_ns};
+use sets::Grant;
 pub(crate) use table::Ownership;
 use table::Table;
 
@@ -31,8 +32,8 @@ const ADDRESSES_MAX: u32 = 2048;
 pub(crate) struct NftGate {
     slots: Slots,
     renewal: Renewal,
-    /// Which slots have a grant, that a new one must replace.
-    granted: Vec<bool>,
+    /// What each slot passes on; a new grant must replace it.
+    granted: Vec<Option<Grant>>,
     table: Table,
 }
 
@@ -54,7 +55,7 @@ impl NftGate {
         Ok(Self {
             slots,
             renewal,
-            granted: vec![false; SLOTS as usize],
+            granted: vec![None; SLOTS as usize],
             table,
         })
     }
@@ -69,33 +70,41 @@ impl NftGate {
 
     fn set_slot(&mut self, slot: u32, until_boot_ns: u64) -> io::Result<()> {
         loop {
-            let stamp = boot_ns()?;
-            let Some(timeout_ms) = self.renewal.timeout_ms(stamp, until_boot_ns) else {
+            let now = Now::read()?;
+            let Some(timeout_ms) = self.renewal.timeout_ms(now.boot_ns, until_boot_ns) else {
                 return self.replace_grant(slot, None);
             };
+            let stamp = now.boot_ns;
             self.table
                 .transact(|batch| sets::arm(batch, stamp, timeout_ms))?;
             // Each round that is too slow brings the deadline nearer: this ends.
             if self.renewal.is_in_time(stamp, boot_ns()?) {
-                return self.replace_grant(slot, Some(stamp));
+                let until_wall_ns = now.wall_at(until_boot_ns);
+                return self.replace_grant(
+                    slot,
+                    Some(Grant {
+                        stamp,
+                        until_wall_ns,
+                    }),
+                );
             }
         }
     }
 
-    fn replace_grant(&mut self, slot: u32, stamp: Option<u64>) -> io::Result<()> {
-        let was_granted = self.granted[slot as usize];
-        if !was_granted && stamp.is_none() {
+    fn replace_grant(&mut self, slot: u32, next: Option<Grant>) -> io::Result<()> {
+        let previous = self.granted[slot as usize];
+        if previous.is_none() && next.is_none() {
             return Ok(());
         }
         self.table.transact(|batch| {
-            if was_granted {
-                sets::revoke(batch, slot);
+            if let Some(previous) = previous {
+                sets::revoke(batch, slot, previous);
             }
-            if let Some(stamp) = stamp {
-                sets::grant(batch, slot, stamp);
+            if let Some(next) = next {
+                sets::grant(batch, slot, next);
             }
         })?;
-        self.granted[slot as usize] = stamp.is_some();
+        self.granted[slot as usize] = next;
         Ok(())
     }
 

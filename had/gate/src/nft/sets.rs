@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | `guarded4`, `guarded6` | address → slot | what is guarded, and for which group |
 //! | `announced` | address, address | what a foreign ARP announcement of a guarded address looks like |
-//! | `granted` | slot → stamp | which armed stamp the group may pass on |
+//! | `granted` | slot, from 0 to a time → stamp | until when, by the wall clock, and on which stamp a group may pass |
 //! | `armed` | stamp, with a timeout | which stamps have not run out |
 
 use std::net::IpAddr;
@@ -19,71 +19,75 @@ pub(super) const ANNOUNCED: &str = "announced";
 pub(super) const GRANTED: &str = "granted";
 pub(super) const ARMED: &str = "armed";
 
+const FLAG_INTERVAL: u32 = 0x04;
 const FLAG_MAP: u32 = 0x08;
 const FLAG_TIMEOUT: u32 = 0x10;
+const FLAG_CONCATENATION: u32 = 0x80;
 /// How `nft list` should print them (`enum nft_datatypes`); the kernel does not care.
 const TYPE_INTEGER: u32 = 4;
 const TYPE_IPV4: u32 = 7;
 const TYPE_IPV6: u32 = 8;
 const TYPE_MARK: u32 = 19;
+const DATA_VALUE: u16 = 1;
 /// Elements in one message: an attribute's length is 16 bits.
 const CHUNK: usize = 256;
 
 struct Shape {
     name: &'static str,
     flags: u32,
+    /// Type and bytes.
     key: (u32, u32),
     value: Option<(u32, u32)>,
+    /// The parts of a key that is compared part by part, bytes.
+    parts: &'static [u32],
 }
 
+const SLOT: (u32, u32) = (TYPE_MARK, 4);
+const STAMP: (u32, u32) = (TYPE_INTEGER, 8);
+const PAIR: (u32, u32) = (TYPE_IPV4 << 6 | TYPE_IPV4, 8);
+const UNTIL: (u32, u32) = (TYPE_MARK << 6 | TYPE_INTEGER, 12);
+const GRANT_FLAGS: u32 = FLAG_MAP | FLAG_INTERVAL | FLAG_CONCATENATION;
+
+#[rustfmt::skip]
 const SHAPES: [Shape; 5] = [
-    Shape {
-        name: GUARDED4,
-        flags: FLAG_MAP,
-        key: (TYPE_IPV4, 4),
-        value: Some((TYPE_MARK, 4)),
-    },
-    Shape {
-        name: GUARDED6,
-        flags: FLAG_MAP,
-        key: (TYPE_IPV6, 16),
-        value: Some((TYPE_MARK, 4)),
-    },
-    Shape {
-        name: ANNOUNCED,
-        flags: 0,
-        key: (TYPE_IPV4 << 6 | TYPE_IPV4, 8),
-        value: None,
-    },
-    Shape {
-        name: GRANTED,
-        flags: FLAG_MAP,
-        key: (TYPE_MARK, 4),
-        value: Some((TYPE_INTEGER, 8)),
-    },
-    Shape {
-        name: ARMED,
-        flags: FLAG_TIMEOUT,
-        key: (TYPE_INTEGER, 8),
-        value: None,
-    },
+    Shape { name: GUARDED4, flags: FLAG_MAP, key: (TYPE_IPV4, 4), value: Some(SLOT), parts: &[] },
+    Shape { name: GUARDED6, flags: FLAG_MAP, key: (TYPE_IPV6, 16), value: Some(SLOT), parts: &[] },
+    Shape { name: ANNOUNCED, flags: 0, key: PAIR, value: None, parts: &[] },
+    Shape { name: GRANTED, flags: GRANT_FLAGS, key: UNTIL, value: Some(STAMP), parts: &[4, 8] },
+    Shape { name: ARMED, flags: FLAG_TIMEOUT, key: STAMP, value: None, parts: &[] },
 ];
 
 /// Makes all sets, empty.
 pub(super) fn create_all(batch: &mut Batch<'_>) {
     for (id, shape) in (1u32..).zip(&SHAPES) {
-        batch.create(Verb::NewSet, |m| {
-            m.text(2, shape.name);
-            m.be32(3, shape.flags);
-            m.be32(4, shape.key.0);
-            m.be32(5, shape.key.1);
-            if let Some((kind, bytes)) = shape.value {
-                m.be32(6, kind);
-                m.be32(7, bytes);
-            }
-            m.be32(10, id);
+        batch.create(Verb::NewSet, |m| describe(m, shape, id));
+    }
+}
+
+/// `enum nft_set_attributes`
+fn describe(m: &mut Messages, shape: &Shape, id: u32) {
+    const DESCRIPTION: u16 = 9;
+    const PARTS: u16 = 2;
+    const LIST_ELEMENT: u16 = 1;
+    m.text(2, shape.name);
+    m.be32(3, shape.flags);
+    m.be32(4, shape.key.0);
+    m.be32(5, shape.key.1);
+    if let Some((kind, bytes)) = shape.value {
+        m.be32(6, kind);
+        m.be32(7, bytes);
+    }
+    if !shape.parts.is_empty() {
+        m.nest(DESCRIPTION, |m| {
+            m.nest(PARTS, |m| {
+                shape
+                    .parts
+                    .iter()
+                    .for_each(|bytes| m.nest(LIST_ELEMENT, |m| m.be32(1, *bytes)));
+            });
         });
     }
+    m.be32(10, id);
 }
 
 /// Guards addresses, each for its slot.
@@ -112,22 +116,48 @@ pub(super) fn arm(batch: &mut Batch<'_>, stamp: u64, timeout_ms: u64) {
     });
 }
 
-/// The group may pass while this stamp lives.
-pub(super) fn grant(batch: &mut Batch<'_>, slot: u32, stamp: u64) {
+/// What a group passes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Grant {
+    /// The stamp that must be armed.
+    pub(super) stamp: u64,
+    /// The last moment, nanoseconds since 1970.
+    pub(super) until_wall_ns: u64,
+}
+
+/// The group may pass while its stamp lives and the wall clock is not past its end.
+pub(super) fn grant(batch: &mut Batch<'_>, slot: u32, grant: Grant) {
     batch.create(Verb::NewElements, |m| {
         elements(m, GRANTED, |m| {
-            element(m, &slot.to_ne_bytes(), Some(&stamp.to_ne_bytes()), |_| {});
+            element(m, &key_of(slot, 0), Some(&grant.stamp.to_ne_bytes()), |m| {
+                until(m, slot, grant)
+            });
         });
     });
 }
 
-/// The group passes no longer.
-pub(super) fn revoke(batch: &mut Batch<'_>, slot: u32) {
+/// The group passes no longer on this.
+pub(super) fn revoke(batch: &mut Batch<'_>, slot: u32, grant: Grant) {
     batch.delete(Verb::DeleteElements, |m| {
         elements(m, GRANTED, |m| {
-            element(m, &slot.to_ne_bytes(), None, |_| {})
+            element(m, &key_of(slot, 0), None, |m| until(m, slot, grant));
         });
     });
+}
+
+/// The end of a range.
+fn until(m: &mut Messages, slot: u32, grant: Grant) {
+    const KEY_END: u16 = 10;
+    m.nest(KEY_END, |m| {
+        m.attribute(DATA_VALUE, &key_of(slot, grant.until_wall_ns))
+    });
+}
+
+fn key_of(slot: u32, time_ns: u64) -> [u8; 12] {
+    let mut key = [0; 12];
+    key[..4].copy_from_slice(&slot.to_ne_bytes());
+    key[4..].copy_from_slice(&time_ns.to_be_bytes());
+    key
 }
 
 /// Keys with the value of each, where its set is a map.
@@ -177,7 +207,6 @@ fn element(m: &mut Messages, key: &[u8], value: Option<&[u8]>, more: impl FnOnce
     const LIST_ELEMENT: u16 = 1;
     const KEY: u16 = 1;
     const VALUE: u16 = 2;
-    const DATA_VALUE: u16 = 1;
     m.nest(LIST_ELEMENT, |m| {
         m.nest(KEY, |m| m.attribute(DATA_VALUE, key));
         if let Some(value) = value {

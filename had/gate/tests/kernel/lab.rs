@@ -106,11 +106,11 @@ impl Lab {
         )
     }
 
-    /// How much earlier than asked the gate may shut: nftables counts in ticks (of at most 10 ms) and keeps six in hand.
+    /// How much earlier than asked the gate may shut: nftables counts in ticks (of at most 10 ms) and keeps seven in hand.
     pub(crate) fn margin_ns(&self) -> u64 {
         match self.kind {
             Kind::Tcx | Kind::Clsact => 0,
-            Kind::Nft => 63_000_000,
+            Kind::Nft => 73_000_000,
         }
     }
 }
@@ -157,6 +157,7 @@ pub(crate) fn tell(kind: Kind, story: fn(&Lab)) {
             peer: Namespace::new(),
         };
         lay_cable(&lab);
+        crate::wire::await_cable(&lab);
         story(&lab);
     };
     let told = thread::Builder::new()

@@ -1,12 +1,12 @@
 //! A tun interface: what is written to its descriptor comes in, what goes out can be read.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
 use std::time::Instant;
 
 use crate::frames::{IPV4, IPV6};
-use crate::lab::PATIENCE;
+use crate::lab::{PATIENCE, in_user_namespace};
 use crate::wire::Packets;
 
 pub(crate) struct Tunnel {
@@ -15,14 +15,16 @@ pub(crate) struct Tunnel {
 }
 
 impl Tunnel {
-    pub(crate) fn new(name: &'static str) -> Self {
+    /// `None` where an ordinary user may not have one.
+    pub(crate) fn new(name: &'static str) -> Option<Self> {
         const TUNSETIFF: libc::c_ulong = 0x4004_54ca;
         const IFF_TUN_NO_PI: u16 = 0x1001;
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .open("/dev/net/tun")
-            .unwrap();
+        let file = match File::options().read(true).write(true).open("/dev/net/tun") {
+            Err(error) if in_user_namespace() && error.kind() == ErrorKind::PermissionDenied => {
+                return None;
+            }
+            other => other.unwrap(),
+        };
         let mut request = [0u8; 40];
         request[..name.len()].copy_from_slice(name.as_bytes());
         request[16..18].copy_from_slice(&IFF_TUN_NO_PI.to_ne_bytes());
@@ -32,7 +34,7 @@ impl Tunnel {
             assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
             libc::fcntl(file.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK);
         }
-        Self { file, name }
+        Some(Self { file, name })
     }
 
     /// Whether a packet comes in; `marker` is one that always does.

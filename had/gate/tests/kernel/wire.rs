@@ -6,7 +6,8 @@
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::time::Instant;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::frames::{Way, ethernet};
 use crate::lab::{Lab, PATIENCE};
@@ -85,10 +86,36 @@ impl Packets {
         false
     }
 
-    /// Awaits one frame, and fails where the other arrives before it.
-    pub(crate) fn await_frame_unless(&self, frame: &[u8], other: &[u8]) {
+    pub(crate) fn await_frame(&self, frame: &[u8]) {
+        self.await_frame_again(frame, || {});
+    }
+
+    /// Awaits a frame that `again` sends once more from time to time.
+    fn await_frame_again(&self, frame: &[u8], again: impl Fn()) {
+        let start = Instant::now();
+        let mut next = Duration::from_millis(100);
+        while !self.has(&[frame]) {
+            if start.elapsed() > next {
+                again();
+                next += Duration::from_millis(100);
+            }
+            assert!(
+                start.elapsed() < PATIENCE,
+                "a frame that no gate looks at is missing"
+            );
+            std::thread::yield_now();
+        }
+    }
+
+    /// Awaits one frame of those that `send` sends now and then, and fails where the other arrives before it.
+    pub(crate) fn await_frame_unless(&self, frame: &[u8], other: &[u8], send: impl Fn()) {
         let (start, mut buffer) = (Instant::now(), [0; 16_384]);
+        let mut next = Duration::ZERO;
         loop {
+            if start.elapsed() >= next {
+                send();
+                next += Duration::from_millis(100);
+            }
             assert!(
                 start.elapsed() < PATIENCE,
                 "a frame that no gate looks at is missing"
@@ -112,52 +139,52 @@ impl Packets {
         let length = unsafe { libc::recv(fd, buffer.as_mut_ptr().cast(), buffer.len(), flags) };
         usize::try_from(length).ok()
     }
-
-    pub(crate) fn await_frame(&self, frame: &[u8]) {
-        let start = Instant::now();
-        while !self.has(&[frame]) {
-            assert!(
-                start.elapsed() < PATIENCE,
-                "a frame that no gate looks at is missing"
-            );
-            std::thread::yield_now();
-        }
-    }
 }
 
-/// Sends a frame over the cable and says whether it came through.
+/// A frame may be lost for want of room on a busy machine; a gate drops each one.
+pub(crate) const TRIES: usize = 3;
+
+/// Sends a frame over the cable and says whether it came through: [`TRIES`] times, until it does.
 pub(crate) fn passes(lab: &Lab, way: Way, frame: &[u8]) -> bool {
     passes_with(lab, way, frame, Packets::send)
 }
 
 pub(crate) fn passes_with(lab: &Lab, way: Way, frame: &[u8], send: fn(&Packets, &[u8])) -> bool {
     let kind = u16::from_be_bytes([frame[12], frame[13]]);
-    let (sender, receiver, markers) = match way {
-        Way::In => (
-            lab.peer.run(|| Packets::on("p0", 0)),
-            Packets::on("h0", untagged(frame, kind)),
-            Packets::on("h0", MARKER),
-        ),
-        Way::Out => {
-            let (receiver, markers) = lab
-                .peer
-                .run(|| (Packets::on("p0", EVERYTHING), Packets::on("p0", MARKER)));
-            (Packets::on("h0", 0), receiver, markers)
-        }
+    let host = |protocol| Packets::on("h0", protocol);
+    let peer = |protocol| lab.peer.run(move || Packets::on("p0", protocol));
+    let (sender, follower, receiver, markers) = match way {
+        Way::In => (peer(0), peer(0), host(untagged(frame, kind)), host(MARKER)),
+        Way::Out => (host(0), host(0), peer(EVERYTHING), peer(MARKER)),
     };
-    send(&sender, frame);
-    let follower = match way {
-        Way::In => lab.peer.run(|| Packets::on("p0", 0)),
-        Way::Out => Packets::on("h0", 0),
-    };
-    for round in 0..3u8 {
-        let marker = ethernet(way, MARKER, &[round; 46]);
-        follower.send(&marker);
-        markers.await_frame(&marker);
-    }
     // On the way in the kernel takes the outer tag off before packet sockets see the frame.
     let bare = [&frame[..12], &frame[frame.len().min(16)..]].concat();
-    receiver.has(&[frame, &bare])
+    (0..TRIES).any(|_| {
+        send(&sender, frame);
+        await_marker(way, &follower, &markers);
+        receiver.has(&[frame, &bare])
+    })
+}
+
+/// Sends markers until some have arrived: what was sent before has arrived then, or never will.
+fn await_marker(way: Way, follower: &Packets, markers: &Packets) {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    for _ in 0..3 {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        let marker = ethernet(way, MARKER, &[&number[..], &[0; 38]].concat());
+        follower.send(&marker);
+        markers.await_frame_again(&marker, || follower.send(&marker));
+    }
+}
+
+/// Returns when both ends carry: the kernel brings a new link up in its own time.
+pub(crate) fn await_cable(lab: &Lab) {
+    let (host, peer) = (
+        Packets::on("h0", MARKER),
+        lab.peer.run(|| Packets::on("p0", MARKER)),
+    );
+    await_marker(Way::In, &peer, &host);
+    await_marker(Way::Out, &host, &peer);
 }
 
 /// Under which protocol the kernel delivers a frame.
