@@ -144,7 +144,7 @@ impl Cluster {
     }
 
     /// Notes a fault and counts it.
-    pub fn fault(&self, text: String) {
+    pub fn fault(&self, text: &str) {
         self.faults.set(self.faults.get() + 1);
         self.note(format!("FAULT {text}"));
     }

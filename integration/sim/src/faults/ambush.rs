@@ -124,7 +124,7 @@ impl Fate {
                 length: self.length(),
             },
         };
-        self.cluster.fault(format!("laid: {ambush:?}"));
+        self.cluster.fault(&format!("laid: {ambush:?}"));
         self.cluster.ambushes.0.borrow_mut().push(ambush);
         true
     }

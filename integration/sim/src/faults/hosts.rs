@@ -25,7 +25,7 @@ impl Fate {
             "{}'s daemon is killed, back after {away:?}",
             self.name(host)
         );
-        self.cluster.fault(text);
+        self.cluster.fault(&text);
         if within {
             self.cluster.hosts[host].interrupt(Interrupt::Kill(away));
         } else {
@@ -40,7 +40,7 @@ impl Fate {
             return false;
         }
         self.cluster
-            .fault(format!("{} loses its power for {away:?}", self.name(host)));
+            .fault(&format!("{} loses its power for {away:?}", self.name(host)));
         self.cluster.power_off(host);
         let cluster = Rc::clone(&self.cluster);
         after(away, move || cluster.power_on(host));
@@ -57,7 +57,7 @@ impl Fate {
         } else {
             ""
         };
-        self.cluster.fault(format!(
+        self.cluster.fault(&format!(
             "{}'s daemon freezes for {length:?}{where_to}",
             self.name(host)
         ));
@@ -75,7 +75,7 @@ impl Fate {
             return false;
         }
         self.cluster
-            .fault(format!("{} is suspended for {length:?}", self.name(host)));
+            .fault(&format!("{} is suspended for {length:?}", self.name(host)));
         self.cluster.suspend(host, length);
         true
     }
@@ -94,7 +94,7 @@ impl Fate {
         } else {
             amount
         };
-        self.cluster.fault(format!(
+        self.cluster.fault(&format!(
             "{}'s clock is slewed by {ppm} ppm",
             self.name(host)
         ));
@@ -112,7 +112,7 @@ impl Fate {
             return false;
         }
         let away = self.away();
-        self.cluster.fault(format!(
+        self.cluster.fault(&format!(
             "{}'s disk is replaced by an empty one, back after {away:?}",
             self.name(host)
         ));
@@ -146,7 +146,7 @@ impl Fate {
         if !self.cluster.hosts[host].is_up() {
             return false;
         }
-        self.cluster.fault(format!(
+        self.cluster.fault(&format!(
             "{}'s daemon is asked to end, back {away:?} after it has",
             self.name(host)
         ));

@@ -71,7 +71,7 @@ impl Fate {
     }
 
     fn command_at(&mut self, first: Option<usize>, what: Request) {
-        self.cluster.fault(format!("operator: {what:?}"));
+        self.cluster.fault(&format!("operator: {what:?}"));
         let id = self.command_id();
         let (cluster, dice) = (Rc::clone(&self.cluster), self.own_dice());
         drop(spawn_on(WORLD, ask(cluster, dice, first, id, what)));

@@ -55,7 +55,7 @@ impl Fate {
             _ => self.split(),
         };
         self.cluster
-            .fault(format!("network: {shape} for {length:?}"));
+            .fault(&format!("network: {shape} for {length:?}"));
         cut_for(&self.cluster, cuts, length);
         true
     }
@@ -105,7 +105,7 @@ impl Fate {
         } else {
             format!("around {}", self.name(host))
         };
-        self.cluster.fault(format!(
+        self.cluster.fault(&format!(
             "network: {loss} ‰ lost, {slower} ms slower {place} for {length:?}"
         ));
         let hosts = self.cluster.hosts.len();
@@ -130,7 +130,7 @@ impl Fate {
     pub(super) fn stall(&mut self) -> bool {
         let host = self.victim();
         let length = Duration::from_millis(self.dice.between(5, STALL_MAX_MS));
-        self.cluster.fault(format!(
+        self.cluster.fault(&format!(
             "network: all that is sent to {} arrives {length:?} later, at once",
             self.name(host)
         ));
@@ -157,7 +157,7 @@ impl Fate {
             "network: answers to {}, which is cut off, come {length:?} later",
             self.name(leader)
         );
-        self.cluster.fault(text);
+        self.cluster.fault(&text);
         for other in &others {
             let stagger = Duration::from_millis(self.dice.between(0, 120));
             let until = true_time() + had_core::time::nanos(length + stagger);

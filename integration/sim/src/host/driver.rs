@@ -250,8 +250,8 @@ impl Driver {
                 ..
             } => self.set_resource(group, &resource, up),
             Command::Announce { .. } | Command::Exit => {}
-            Command::Send { to, message } => self.cluster.send_frame(self.host, &to, message),
-            Command::Answer { via, message } => self.cluster.answer(self.host, via, message),
+            Command::Send { to, message } => self.cluster.send_frame(self.host, &to, &message),
+            Command::Answer { via, message } => self.cluster.answer(self.host, via, &message),
             Command::Propose {
                 proposal,
                 leader,

@@ -35,7 +35,7 @@ pub type Answered = oneshot::Sender<Result<Vec<u8>, CallError>>;
 
 impl Cluster {
     /// Sends a frame to a peer; an ask on every connection.
-    pub(super) fn send_frame(self: &Rc<Self>, from: usize, to: &NodeName, message: Message) {
+    pub(super) fn send_frame(self: &Rc<Self>, from: usize, to: &NodeName, message: &Message) {
         let Some(to) = self.host_of(to) else { return };
         let paths = if matches!(message, Message::Ask(_)) {
             PATHS
@@ -43,12 +43,12 @@ impl Cluster {
             1
         };
         for path in 0..paths {
-            self.carry(from, to, path, None, message.clone());
+            self.carry(from, to, path, None, message);
         }
     }
 
     /// Answers on the connection on which the ask came.
-    pub(super) fn answer(self: &Rc<Self>, from: usize, on: Via, message: Message) {
+    pub(super) fn answer(self: &Rc<Self>, from: usize, on: Via, message: &Message) {
         let (to, path, life) = behind(on);
         self.carry(from, to, path, Some(life), message);
     }
@@ -60,7 +60,7 @@ impl Cluster {
         to: usize,
         path: u64,
         life: Option<u64>,
-        message: Message,
+        message: &Message,
     ) {
         let inner = self.hosts[from].inner.borrow();
         let Some(process) = &inner.process else {

@@ -260,16 +260,16 @@ impl Kernel {
     }
 
     fn fire_timers(&self) {
-        let now = self.now.get();
         let count = self.nodes.borrow().len();
         for node in 0..count {
-            while let Some(waker) = {
-                let due = self.nodes.borrow_mut()[node].pop_due(now);
-                due
-            } {
+            while let Some(waker) = self.pop_due(node) {
                 waker.wake();
             }
         }
+    }
+
+    fn pop_due(&self, node: NodeIndex) -> Option<Waker> {
+        self.nodes.borrow_mut()[node].pop_due(self.now.get())
     }
 
     /// Drives a future that lives outside of the executor, as [`WORLD`].
