@@ -37,11 +37,8 @@ impl Cluster {
     /// Sends a frame to a peer; an ask on every connection.
     pub(super) fn send_frame(self: &Rc<Self>, from: usize, to: &NodeName, message: &Message) {
         let Some(to) = self.host_of(to) else { return };
-        let paths = if matches!(message, Message::Ask(_)) {
-            PATHS
-        } else {
-            1
-        };
+        let several = to != from && matches!(message, Message::Ask(_));
+        let paths = if several { PATHS } else { 1 };
         for path in 0..paths {
             self.carry(from, to, path, None, message);
         }
