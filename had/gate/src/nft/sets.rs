@@ -22,7 +22,6 @@ pub(super) const ARMED: &str = "armed";
 const FLAG_INTERVAL: u32 = 0x04;
 const FLAG_MAP: u32 = 0x08;
 const FLAG_TIMEOUT: u32 = 0x10;
-const FLAG_CONCATENATION: u32 = 0x80;
 /// How `nft list` should print them (`enum nft_datatypes`); the kernel does not care.
 const TYPE_INTEGER: u32 = 4;
 const TYPE_IPV4: u32 = 7;
@@ -38,23 +37,21 @@ struct Shape {
     /// Type and bytes.
     key: (u32, u32),
     value: Option<(u32, u32)>,
-    /// The parts of a key that is compared part by part, bytes.
-    parts: &'static [u32],
 }
 
 const SLOT: (u32, u32) = (TYPE_MARK, 4);
 const STAMP: (u32, u32) = (TYPE_INTEGER, 8);
 const PAIR: (u32, u32) = (TYPE_IPV4 << 6 | TYPE_IPV4, 8);
 const UNTIL: (u32, u32) = (TYPE_MARK << 6 | TYPE_INTEGER, 12);
-const GRANT_FLAGS: u32 = FLAG_MAP | FLAG_INTERVAL | FLAG_CONCATENATION;
+const GRANT_FLAGS: u32 = FLAG_MAP | FLAG_INTERVAL;
 
 #[rustfmt::skip]
 const SHAPES: [Shape; 5] = [
-    Shape { name: GUARDED4, flags: FLAG_MAP, key: (TYPE_IPV4, 4), value: Some(SLOT), parts: &[] },
-    Shape { name: GUARDED6, flags: FLAG_MAP, key: (TYPE_IPV6, 16), value: Some(SLOT), parts: &[] },
-    Shape { name: ANNOUNCED, flags: 0, key: PAIR, value: None, parts: &[] },
-    Shape { name: GRANTED, flags: GRANT_FLAGS, key: UNTIL, value: Some(STAMP), parts: &[4, 8] },
-    Shape { name: ARMED, flags: FLAG_TIMEOUT, key: STAMP, value: None, parts: &[] },
+    Shape { name: GUARDED4, flags: FLAG_MAP, key: (TYPE_IPV4, 4), value: Some(SLOT) },
+    Shape { name: GUARDED6, flags: FLAG_MAP, key: (TYPE_IPV6, 16), value: Some(SLOT) },
+    Shape { name: ANNOUNCED, flags: 0, key: PAIR, value: None },
+    Shape { name: GRANTED, flags: GRANT_FLAGS, key: UNTIL, value: Some(STAMP) },
+    Shape { name: ARMED, flags: FLAG_TIMEOUT, key: STAMP, value: None },
 ];
 
 /// Makes all sets, empty.
@@ -66,9 +63,6 @@ pub(super) fn create_all(batch: &mut Batch<'_>) {
 
 /// `enum nft_set_attributes`
 fn describe(m: &mut Messages, shape: &Shape, id: u32) {
-    const DESCRIPTION: u16 = 9;
-    const PARTS: u16 = 2;
-    const LIST_ELEMENT: u16 = 1;
     m.text(2, shape.name);
     m.be32(3, shape.flags);
     m.be32(4, shape.key.0);
@@ -76,16 +70,6 @@ fn describe(m: &mut Messages, shape: &Shape, id: u32) {
     if let Some((kind, bytes)) = shape.value {
         m.be32(6, kind);
         m.be32(7, bytes);
-    }
-    if !shape.parts.is_empty() {
-        m.nest(DESCRIPTION, |m| {
-            m.nest(PARTS, |m| {
-                shape
-                    .parts
-                    .iter()
-                    .for_each(|bytes| m.nest(LIST_ELEMENT, |m| m.be32(1, *bytes)));
-            });
-        });
     }
     m.be32(10, id);
 }
@@ -121,7 +105,7 @@ pub(super) fn arm(batch: &mut Batch<'_>, stamp: u64, timeout_ms: u64) {
 pub(super) struct Grant {
     /// The stamp that must be armed.
     pub(super) stamp: u64,
-    /// The last moment, nanoseconds since 1970.
+    /// The first moment at which nothing passes, nanoseconds since 1970.
     pub(super) until_wall_ns: u64,
 }
 
@@ -129,9 +113,13 @@ pub(super) struct Grant {
 pub(super) fn grant(batch: &mut Batch<'_>, slot: u32, grant: Grant) {
     batch.create(Verb::NewElements, |m| {
         elements(m, GRANTED, |m| {
-            element(m, &key_of(slot, 0), Some(&grant.stamp.to_ne_bytes()), |m| {
-                until(m, slot, grant)
-            });
+            element(
+                m,
+                &key_of(slot, 0),
+                Some(&grant.stamp.to_ne_bytes()),
+                |_| {},
+            );
+            end_of_range(m, slot, grant);
         });
     });
 }
@@ -140,19 +128,22 @@ pub(super) fn grant(batch: &mut Batch<'_>, slot: u32, grant: Grant) {
 pub(super) fn revoke(batch: &mut Batch<'_>, slot: u32, grant: Grant) {
     batch.delete(Verb::DeleteElements, |m| {
         elements(m, GRANTED, |m| {
-            element(m, &key_of(slot, 0), None, |m| until(m, slot, grant));
+            element(m, &key_of(slot, 0), None, |_| {});
+            end_of_range(m, slot, grant);
         });
     });
 }
 
-/// The end of a range.
-fn until(m: &mut Messages, slot: u32, grant: Grant) {
-    const KEY_END: u16 = 10;
-    m.nest(KEY_END, |m| {
-        m.attribute(DATA_VALUE, &key_of(slot, grant.until_wall_ns))
+/// The first key that is in the range no more.
+fn end_of_range(m: &mut Messages, slot: u32, grant: Grant) {
+    const FLAGS: u16 = 3;
+    const INTERVAL_END: u32 = 1;
+    element(m, &key_of(slot, grant.until_wall_ns), None, |m| {
+        m.be32(FLAGS, INTERVAL_END)
     });
 }
 
+/// Compared byte by byte, the ranges of different slots never meet.
 fn key_of(slot: u32, time_ns: u64) -> [u8; 12] {
     let mut key = [0; 12];
     key[..4].copy_from_slice(&slot.to_ne_bytes());
