@@ -23,7 +23,7 @@ pub struct Timing {
 }
 
 impl Timing {
-    /// The shortest lease for which [`Timing::slack`] is positive with a margin.
+    /// The shortest lease for which [`Timing::slack_us`] is positive with a margin.
     pub const SHORTEST_LEASE: Duration = Duration::from_millis(250);
 
     /// The longest grant: `0.9 × lease − 2 ms`, counted from the acknowledged quorum.
