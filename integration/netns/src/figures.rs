@@ -66,6 +66,7 @@ mod tests {
     fn outcomes(silences: impl Iterator<Item = u32>) -> Vec<Outcome> {
         let outcome = |ms: u32| Outcome {
             silence_ms: f64::from(ms),
+            begins_ms: 0.0,
             noise_ms: 0.0,
             from: "h1".to_owned(),
             to: "h2".to_owned(),

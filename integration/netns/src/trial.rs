@@ -26,6 +26,8 @@ const BEFORE: Duration = Duration::from_millis(100);
 pub struct Outcome {
     /// The silence that the client saw, milliseconds.
     pub silence_ms: f64,
+    /// When the last answered ask before it was sent, milliseconds after the fault.
+    pub begins_ms: f64,
     /// How late a thread ran that wanted to run every millisecond, at worst: the machine's own share, milliseconds.
     pub noise_ms: f64,
     /// Who answered before.
@@ -88,6 +90,10 @@ fn measure(fault: Fault) -> Result<Outcome> {
         .map(|error| format!("{error:#}"));
     Ok(Outcome {
         silence_ms: silence.length.as_secs_f64() * 1e3,
+        begins_ms: match silence.from.checked_duration_since(at) {
+            Some(after) => after.as_secs_f64() * 1e3,
+            None => -(at - silence.from).as_secs_f64() * 1e3,
+        },
         noise_ms: noise.as_secs_f64() * 1e3,
         from: silence.before.as_deref().unwrap_or("nobody").to_owned(),
         to: silence.after.as_deref().unwrap_or("nobody").to_owned(),

@@ -2,7 +2,8 @@
 //!
 //! The usual harness runs tests in threads, and a process with threads cannot enter a user namespace
 //! (user_namespaces(7)). So test files that use the rig say `harness = false` and call [`tell`] from `main`. Names,
-//! filters, `--exact`, `--skip`, `--list` and `--nocapture` work as with the usual one.
+//! filters, `--exact`, `--skip`, `--list` and `--nocapture` work as with the usual one. `HAD_RIG_USER=65534` runs every story
+//! as that ordinary user, where root runs them.
 
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;

@@ -64,8 +64,8 @@ fn series(fault: Fault, arguments: &Arguments) -> bool {
                     let (ms, from, to) = (outcome.silence_ms, &outcome.from, &outcome.to);
                     let trace = outcome.trace.join("\n    ");
                     remarks.push(format!(
-                        "run {run}: {ms:.1} ms, {from} to {to} (this machine was late by {:.1} ms) {why}\n    {trace}",
-                        outcome.noise_ms
+                        "run {run}: {ms:.1} ms, beginning {:.1} ms after the fault, {from} to {to} (this machine was late by {:.1} ms) {why}\n    {trace}",
+                        outcome.begins_ms, outcome.noise_ms
                     ));
                 }
                 outcomes.push(outcome);
