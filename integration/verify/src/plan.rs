@@ -38,7 +38,7 @@ pub(crate) fn steps() -> Vec<Step> {
             "no unfinished marks, no paths of one machine, no overgrown files" => tree::run;
         "rules": 40 s because "a dozen calls of cargo tree", needs ["crates"],
             "who may depend on whom, pure crates, licences, one crypto provider" => rules::run;
-        "build": 480 s because "300 crates and a C library, optimised", needs ["crates"],
+        "build": 440 s because "300 crates and a C library, optimised", needs ["crates"],
             "every crate, program and test compiles" => cargo::build;
         "lints": 210 s because "a second pass over 300 crates without code generation", needs ["crates"],
             "cargo clippy --workspace --all-targets with warnings denied" => cargo::lints;
