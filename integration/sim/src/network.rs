@@ -99,6 +99,15 @@ impl Network {
         [Some(arrival), second]
     }
 
+    /// Whether what is sent on two connections may make a difference. Where nothing is wrong between the two hosts, the second
+    /// copy is but a duplicate, and one in eight of them is enough.
+    pub fn matters_twice(&mut self, now: u64, from: usize, to: usize) -> bool {
+        let troubled = |link: &Link| {
+            link.cut > 0 || link.loss_per_mille > 0 || link.slower > 0 || link.held_until > now
+        };
+        troubled(self.link(from, to)) || troubled(self.link(to, from)) || self.dice.chance(125)
+    }
+
     fn delay(&mut self) -> u64 {
         let usual = self.dice.between(DELAY_MIN_NS, DELAY_MAX_NS);
         if self.dice.chance(SPIKE_PER_MILLE) {

@@ -90,7 +90,11 @@ pub fn run(seed: u64, options: Options) -> Outcome {
     let mut dice = Dice::new(seed, 3);
     let nodes = options
         .nodes
-        .unwrap_or(if dice.chance(FIVE_NODES_PER_MILLE) { 5 } else { 3 });
+        .unwrap_or(if dice.chance(FIVE_NODES_PER_MILLE) {
+            5
+        } else {
+            3
+        });
     let config = configuration(nodes, &mut dice);
     let settings = Settings {
         timing: config.spec.timing,

@@ -37,7 +37,12 @@ impl Cluster {
     /// Sends a frame to a peer; an ask on every connection.
     pub(super) fn send_frame(self: &Rc<Self>, from: usize, to: &NodeName, message: &Message) {
         let Some(to) = self.host_of(to) else { return };
-        let several = to != from && matches!(message, Message::Ask(_));
+        let several = to != from
+            && matches!(message, Message::Ask(_))
+            && self
+                .network
+                .borrow_mut()
+                .matters_twice(self.kernel.now(), from, to);
         let paths = if several { PATHS } else { 1 };
         for path in 0..paths {
             self.carry(from, to, path, None, message);
