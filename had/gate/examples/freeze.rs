@@ -118,13 +118,13 @@ fn freeze_once(lab: &Lab, client: &Client, shared: &Shared, run: usize) -> (f64,
     let writer = start_writer(lab, shared);
     while !client.is_answered() {}
     let freeze_at = boot_ns() + 20_000_000 + (run as u64 * 7_919_113) % 30_000_000;
+    let mut last = boot_ns();
     while boot_ns() < freeze_at {
-        client.is_answered();
+        last = client.answered_at().unwrap_or(last);
     }
     kill(writer, Signal::SIGSTOP).expect("the writer runs");
     waitpid(writer, Some(WaitPidFlag::WUNTRACED)).expect("the writer stops");
     let deadline = shared.until.load(Ordering::SeqCst);
-    let mut last = 0;
     while boot_ns() < deadline + 500_000_000 {
         last = client.answered_at().unwrap_or(last);
     }

@@ -8,7 +8,7 @@ use crate::bpf::asm::Instruction;
 
 const PROG_LOAD: u32 = 5;
 const PROG_TYPE_SCHED_CLS: u32 = 3;
-/// What the verifier has to say about 150 instructions fits well.
+/// What the verifier has to say about 200 instructions fits well.
 const LOG_BYTES: usize = 64 * 1024;
 /// None of the helpers in use asks for the GPL.
 const LICENSE: &[u8] = b"MIT OR Apache-2.0\0";
