@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use had_netns::fault::{Fault, Stand};
 use had_netns::watch::{Watch, logs, pass};
 use had_rig::binaries::Binaries;
-use had_rig::cluster::GROUP;
+use had_rig::cluster::{GROUP, Status};
 use had_rig::story::{Story, tell};
 use had_rig::{Cluster, ClusterSpec, Lab};
 
@@ -102,13 +102,9 @@ fn owner_off() -> Result<()> {
 fn carrier() -> Result<()> {
     let (mut cluster, watch, stand, at, new) = struck(Fault::Carrier)?;
     let owner = &stand.owner;
-    let status = cluster
-        .status(owner)?
-        .context("it still hears the others over its second link")?;
-    ensure!(
-        status.quorate && status.running_on(GROUP) == Some(&new),
-        "{status:?}"
-    );
+    // It still hears the others over its second link.
+    let informed = |status: &Status| status.quorate && status.running_on(GROUP) == Some(&new);
+    cluster.wait_status(owner, "it knows who took over", TAKEOVER, informed)?;
     cluster.lab.heal(owner)?;
     ends_well(&mut cluster, &watch, &stand, at, &new)
 }
