@@ -16,6 +16,7 @@
 //! | [`faults`] | what goes wrong, and when |
 //! | [`check`] | the promises, one file each |
 //! | [`plant`] | mistakes that prove the checks |
+//! | [`spec`], [`story`] | the cluster file of a seed, and what befalls the cluster |
 //! | [`run`] | one seed from boot to verdict |
 
 pub mod check;
@@ -28,3 +29,5 @@ pub mod network;
 pub mod plant;
 pub mod run;
 pub mod runtime;
+pub mod spec;
+pub mod story;

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use had_sim::plant::Planted;
 use had_sim::run::Options;
+use had_sim::story::Story;
 
 /// Runs the real core and the real consensus in virtual time, one seed after the other, and checks what is promised.
 #[derive(Parser, Debug)]
@@ -26,6 +27,9 @@ struct Arguments {
     /// The length of each run, in heartbeats of 100 ms.
     #[arg(long, value_name = "K", default_value_t = 600, value_parser = clap::value_parser!(u64).range(150..=100_000))]
     heartbeats: u64,
+    /// Which faults.
+    #[arg(long, value_name = "STORY", value_enum, default_value_t)]
+    story: Story,
     /// Prints the whole history of every seed.
     #[arg(long)]
     history: bool,
@@ -54,6 +58,7 @@ impl Arguments {
         Options {
             nodes: self.nodes.and_then(|nodes| usize::try_from(nodes).ok()),
             heartbeats: self.heartbeats,
+            story: self.story,
             planted: self.plant,
         }
     }

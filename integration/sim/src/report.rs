@@ -2,12 +2,13 @@
 
 use std::ops::ControlFlow;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use had_sim::check::Violation;
 use had_sim::history::Line;
 use had_sim::run::Options;
+use had_sim::story::Story;
 
 use crate::crew::Finished;
 
@@ -25,6 +26,7 @@ pub(crate) struct Report {
     faults: u64,
     leaders: u64,
     moves: u64,
+    closest: Option<Duration>,
     failed: Vec<u64>,
 }
 
@@ -39,6 +41,7 @@ impl Report {
             faults: 0,
             leaders: 0,
             moves: 0,
+            closest: None,
             failed: vec![],
         }
     }
@@ -50,6 +53,7 @@ impl Report {
         self.faults += u64::from(outcome.faults);
         self.leaders += outcome.leaders as u64;
         self.moves += outcome.moves;
+        self.closest = self.closest.into_iter().chain(outcome.closest).min();
         if self.history {
             outcome.history.iter().for_each(|line| println!("{line}"));
         }
@@ -91,6 +95,9 @@ impl Report {
         if let Some(nodes) = self.options.nodes {
             command += &format!(" --nodes {nodes}");
         }
+        if self.options.story != Story::default() {
+            command += " --story leader-alone";
+        }
         command + &format!(" --heartbeats {}", self.options.heartbeats)
     }
 
@@ -113,6 +120,9 @@ impl Report {
             "{seeds} seeds of {} heartbeats: {faults} faults, {leaders} leaders, {moves} moves; {seconds:.1} s",
             self.options.heartbeats
         );
+        if let Some(closest) = self.closest {
+            println!("an open gate had never less than {closest:?} left when it was renewed");
+        }
         let found = !self.failed.is_empty();
         match self.planted() {
             Some(planted) if found => {

@@ -2,6 +2,7 @@
 
 mod decided_moves;
 mod heals;
+mod no_lapse;
 mod quorum_clock;
 mod single_owner;
 
@@ -9,6 +10,7 @@ use std::fmt;
 
 pub use decided_moves::DecidedMoves;
 pub use heals::{Stand, heals};
+pub use no_lapse::NoLapse;
 pub use quorum_clock::QuorumClock;
 pub use single_owner::SingleOwner;
 
@@ -36,4 +38,6 @@ pub struct Checks {
     pub decided_moves: DecidedMoves,
     /// What the leases rest on.
     pub quorum_clock: QuorumClock,
+    /// Part of L2, where it is watched.
+    pub no_lapse: NoLapse,
 }

@@ -5,10 +5,12 @@
 //! | `hosts` | daemons killed, frozen and ended; power lost; disks wiped; hosts asleep; clocks slewed |
 //! | `partitions` | everything that befalls the network |
 //! | `operators` | commands at any moment |
+//! | `leaders` | the leader lost alone, again and again |
 //! | `ambush` | faults that wait for the one moment at which they hurt most |
 
 mod ambush;
 mod hosts;
+mod leaders;
 mod operators;
 mod partitions;
 

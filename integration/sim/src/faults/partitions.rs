@@ -195,6 +195,14 @@ fn cut_for(cluster: &Rc<Cluster>, cuts: Vec<(usize, usize)>, length: Duration) {
     });
 }
 
+/// Cuts a host off from all others, and mends that later.
+pub(super) fn cut_off(cluster: &Rc<Cluster>, host: usize, length: Duration) {
+    let others: Vec<usize> = (0..cluster.hosts.len())
+        .filter(|other| *other != host)
+        .collect();
+    cut_for(cluster, both(&[host], &others), length);
+}
+
 fn both(left: &[usize], right: &[usize]) -> Vec<(usize, usize)> {
     left.iter()
         .flat_map(|one| {

@@ -281,11 +281,15 @@ impl Cluster {
 
     /// One store into the kernel's map.
     fn write_gate(&self, host: usize, group: &GroupName, until: BootTime) {
-        self.hosts[host]
-            .inner
-            .borrow_mut()
-            .gates
-            .insert(group.clone(), until);
+        let former = {
+            let gates = &mut self.hosts[host].inner.borrow_mut().gates;
+            gates.insert(group.clone(), until).unwrap_or(BootTime::ZERO)
+        };
+        let lapsed = {
+            let no_lapse = &mut self.checks.borrow_mut().no_lapse;
+            no_lapse.written(group, former, self.boot(host))
+        };
+        self.expect(lapsed);
         let checked = {
             let single_owner = &mut self.checks.borrow_mut().single_owner;
             single_owner.written(group, host, until, |host| self.boot(host))

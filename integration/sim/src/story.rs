@@ -1,0 +1,81 @@
+//! What befalls the cluster of one run, from the first boot to the last look.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use had_core::time::nanos;
+use openraft_rt::AsyncRuntime;
+
+use crate::check::{Violation, heals};
+use crate::cluster::Cluster;
+use crate::faults::Fate;
+use crate::runtime::{SimRuntime, after, true_time};
+
+/// The interval that users rely on.
+pub const HEARTBEAT: Duration = Duration::from_millis(100);
+/// The lease that goes with it.
+pub const LEASE: Duration = Duration::from_millis(300);
+/// All hosts are switched on within this time.
+const SWITCHED_ON_NS: u64 = 50_000_000;
+/// Within this time after the faults have ceased, and after the first boot, every group runs.
+const HEALING: Duration = Duration::from_secs(5);
+/// A planned move may be under way just when it is looked: then it is looked again, so often.
+const LOOKS: u32 = 20;
+/// One fault in so many heartbeats: 54 in the usual 600.
+const HEARTBEATS_A_FAULT: u64 = 11;
+
+/// Which faults a run meets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
+pub enum Story {
+    /// Every fault at any moment; then they cease, and the cluster must heal.
+    #[default]
+    Everything,
+    /// A quiet cluster that loses its leader, and nothing else, again and again: no gate may lapse.
+    LeaderAlone,
+}
+
+impl Story {
+    /// Boots, forms, suffers, heals.
+    pub(crate) async fn told(self, mut fate: Fate, heartbeats: u64) {
+        let cluster = Rc::clone(&fate.cluster);
+        for host in 0..cluster.hosts.len() {
+            let (cluster, delay) = (Rc::clone(&cluster), fate.dice.between(0, SWITCHED_ON_NS));
+            after(Duration::from_nanos(delay), move || cluster.power_on(host));
+        }
+        runs_within(&cluster, HEALING).await;
+        cluster.note("everything runs".into());
+        let end = heartbeats * nanos(HEARTBEAT);
+        let until = end.saturating_sub(nanos(HEALING + HEARTBEAT * LOOKS));
+        match self {
+            Self::Everything => fate.strike(heartbeats / HEARTBEATS_A_FAULT, until).await,
+            Self::LeaderAlone => fate.strike_leaders(until).await,
+        }
+        SimRuntime::sleep(HEALING).await;
+        runs_within(&cluster, HEARTBEAT * LOOKS / 2).await;
+    }
+}
+
+/// Waits until every group runs.
+async fn runs_within(cluster: &Rc<Cluster>, time: Duration) {
+    let limit = true_time() + nanos(time);
+    while cluster.runs().is_err() {
+        if true_time() >= limit {
+            return cluster.expect(cluster.runs());
+        }
+        SimRuntime::sleep(HEARTBEAT / 10).await;
+    }
+}
+
+impl Cluster {
+    /// Whether every group runs that can.
+    ///
+    /// # Errors
+    /// Which does not.
+    pub fn runs(&self) -> Result<(), Violation> {
+        let nothing = || Violation {
+            check: "heals",
+            text: "no cluster was formed".into(),
+        };
+        self.stand(heals).ok_or_else(nothing)?
+    }
+}
