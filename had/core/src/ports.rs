@@ -129,11 +129,37 @@ pub enum Request {
         /// Empty it, or take it back.
         drained: bool,
     },
+    /// Start or stop a group, or forget what failed.
+    Group {
+        /// The group.
+        group: GroupName,
+        /// What to do with it.
+        action: GroupAction,
+    },
+    /// Leave groups alone, or take care of them again.
+    Maintenance {
+        /// The group; all where none is named.
+        group: Option<GroupName>,
+        /// Leave it alone.
+        on: bool,
+    },
     /// Form the cluster with only these voters.
     Init {
         /// Who is there.
         nodes: Vec<NodeName>,
     },
+}
+
+/// What an operator does with a group.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GroupAction {
+    /// Let it run again after a stop.
+    Start,
+    /// It runs nowhere until it is started.
+    Stop,
+    /// Forget failures and bans.
+    Clear,
 }
 
 /// The answer to a [`Request`].

@@ -46,6 +46,10 @@ pub struct NodeSpec {
     pub role: Role,
     /// Where its peers reach it; at least one. Address pairs of two nodes are links, paired by position.
     pub addresses: Vec<SocketAddr>,
+    /// What it should carry at most, against the groups' loads.
+    pub capacity: u32,
+    /// Whether more than that is forbidden rather than merely avoided.
+    pub capacity_is_hard: bool,
 }
 
 /// Whether a node can own groups.
@@ -67,6 +71,12 @@ pub struct GroupSpec {
     pub policy: PolicySpec,
     /// What happens without a quorum.
     pub on_quorum_loss: OnQuorumLoss,
+    /// What it weighs against the nodes' capacity.
+    pub load: u32,
+    /// Groups that it follows: it runs only where they run.
+    pub with: Vec<GroupName>,
+    /// Groups that never run on its node.
+    pub apart_from: Vec<GroupName>,
     /// Started in this order, stopped in reverse.
     pub resources: Vec<ResourceSpec>,
 }
@@ -82,13 +92,59 @@ pub enum PolicySpec {
         /// When the group returns to a preferred node.
         failback: Failback,
     },
+    /// The standby that has waited longest takes over; nothing comes back by itself.
+    RotatingStandby {
+        /// In the order of the file: the first queue.
+        nodes: Vec<NodeName>,
+    },
+    /// The backup takes over, and drops what is less important.
+    SimpleFailover {
+        /// Where the group belongs.
+        primary: NodeName,
+        /// Where it goes when the primary is lost.
+        backup: NodeName,
+        /// Groups that give way on the node where this one runs.
+        displaces: Vec<GroupName>,
+        /// When the group returns to the primary.
+        failback: Failback,
+    },
+    /// One of the partners takes over and keeps its own work.
+    MutualTakeover {
+        /// Where the group belongs.
+        home: NodeName,
+        /// In the order of the file.
+        partners: Vec<NodeName>,
+        /// When the group returns home.
+        failback: Failback,
+    },
 }
 
 impl PolicySpec {
-    /// The nodes that may own the group, in the order of the file.
-    pub fn nodes(&self) -> impl Iterator<Item = &NodeName> {
+    /// The nodes that may own the group: in the order of the file, primary and home first.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<&NodeName> {
         match self {
-            Self::IdleStandby { nodes, .. } => nodes.iter().map(|candidate| &candidate.name),
+            Self::IdleStandby { nodes, .. } => {
+                nodes.iter().map(|candidate| &candidate.name).collect()
+            }
+            Self::RotatingStandby { nodes } => nodes.iter().collect(),
+            Self::SimpleFailover {
+                primary, backup, ..
+            } => vec![primary, backup],
+            Self::MutualTakeover { home, partners, .. } => {
+                std::iter::once(home).chain(partners).collect()
+            }
+        }
+    }
+
+    /// The groups that give way where this one runs.
+    #[must_use]
+    pub fn displaces(&self) -> &[GroupName] {
+        match self {
+            Self::SimpleFailover { displaces, .. } => displaces,
+            Self::IdleStandby { .. }
+            | Self::RotatingStandby { .. }
+            | Self::MutualTakeover { .. } => &[],
         }
     }
 
@@ -103,6 +159,28 @@ impl PolicySpec {
                     .collect(),
                 failback: *failback,
             },
+            Self::RotatingStandby { nodes } => Scheme::RotatingStandby {
+                nodes: nodes.clone(),
+            },
+            Self::SimpleFailover {
+                primary,
+                backup,
+                failback,
+                ..
+            } => Scheme::SimpleFailover {
+                primary: primary.clone(),
+                backup: backup.clone(),
+                failback: *failback,
+            },
+            Self::MutualTakeover {
+                home,
+                partners,
+                failback,
+            } => Scheme::MutualTakeover {
+                home: home.clone(),
+                partners: partners.clone(),
+                failback: *failback,
+            },
         }
     }
 
@@ -111,6 +189,9 @@ impl PolicySpec {
     pub fn scheme(&self) -> &'static str {
         match self {
             Self::IdleStandby { .. } => "idle-standby",
+            Self::RotatingStandby { .. } => "rotating-standby",
+            Self::SimpleFailover { .. } => "simple-failover",
+            Self::MutualTakeover { .. } => "mutual-takeover",
         }
     }
 }
@@ -131,6 +212,8 @@ pub enum OnQuorumLoss {
     /// It stops at the lease's end.
     #[default]
     Stop,
+    /// It goes on where it runs, although another node may serve it too.
+    Keep,
 }
 
 /// One thing a group carries.

@@ -8,15 +8,10 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
-use rand::rngs::SmallRng;
-
-use super::clock::Rate;
 use super::node::{Clocks, NodeSlot};
 use super::rng::Dice;
 use super::task::{JoinHandle, ReadyQueue, TaskId, TaskWaker, joined};
-use super::timer::Registration;
 
 /// A node of the executor.
 pub type NodeIndex = usize;
@@ -28,29 +23,29 @@ pub const WORLD: NodeIndex = 0;
 const POLLS_A_MOMENT: u64 = 2_000_000;
 
 /// Something that happens at a true time, whatever any node does.
-pub type Happening = Box<dyn FnOnce()>;
+pub(super) type Happening = Box<dyn FnOnce()>;
 
 type Work = Pin<Box<dyn Future<Output = ()>>>;
 
 /// One task. `work` is away while it is polled.
-struct Task {
-    tenant: u64,
-    node: NodeIndex,
-    work: Option<Work>,
+pub(super) struct Task {
+    pub(super) tenant: u64,
+    pub(super) node: NodeIndex,
+    pub(super) work: Option<Work>,
     waker: Arc<TaskWaker>,
 }
 
 /// The executor of one run.
 pub struct Kernel {
-    now: Cell<u64>,
-    node: Cell<NodeIndex>,
-    sequence: Cell<u64>,
-    ready: Arc<ReadyQueue>,
-    tasks: RefCell<Vec<Option<Task>>>,
+    pub(super) now: Cell<u64>,
+    pub(super) node: Cell<NodeIndex>,
+    pub(super) sequence: Cell<u64>,
+    pub(super) ready: Arc<ReadyQueue>,
+    pub(super) tasks: RefCell<Vec<Option<Task>>>,
     free: RefCell<Vec<usize>>,
-    nodes: RefCell<Vec<NodeSlot>>,
-    happenings: RefCell<BTreeMap<(u64, u64), Happening>>,
-    thaw_in_order: Cell<bool>,
+    pub(super) nodes: RefCell<Vec<NodeSlot>>,
+    pub(super) happenings: RefCell<BTreeMap<(u64, u64), Happening>>,
+    pub(super) thaw_in_order: Cell<bool>,
     seed: u64,
 }
 
@@ -61,24 +56,6 @@ impl fmt::Debug for Kernel {
             .field("now", &self.now.get())
             .finish_non_exhaustive()
     }
-}
-
-thread_local! {
-    static KERNEL: RefCell<Option<Rc<Kernel>>> = const { RefCell::new(None) };
-}
-
-/// Makes a kernel the one that tasks of this thread see; the former one is put back on drop.
-struct Installed(Option<Rc<Kernel>>);
-
-impl Drop for Installed {
-    fn drop(&mut self) {
-        KERNEL.set(self.0.take());
-    }
-}
-
-fn with<T>(use_it: impl FnOnce(&Kernel) -> T) -> T {
-    let kernel = KERNEL.with_borrow(Clone::clone);
-    use_it(&kernel.expect("only called from within a task, a happening or a kernel's own methods"))
 }
 
 impl Kernel {
@@ -118,18 +95,14 @@ impl Kernel {
         self.now.get()
     }
 
-    fn next_sequence(&self) -> u64 {
+    pub(super) fn next_sequence(&self) -> u64 {
         let sequence = self.sequence.get() + 1;
         self.sequence.set(sequence);
         sequence
     }
 
-    fn install(self: &Rc<Self>) -> Installed {
-        Installed(KERNEL.replace(Some(Rc::clone(self))))
-    }
-
     /// Does something in the name of a node.
-    fn as_node<T>(&self, node: NodeIndex, what: impl FnOnce() -> T) -> T {
+    pub(super) fn as_node<T>(&self, node: NodeIndex, what: impl FnOnce() -> T) -> T {
         let former = self.node.replace(node);
         let result = what();
         self.node.set(former);
@@ -200,7 +173,7 @@ impl Kernel {
     }
 
     /// Frees a task's place; its work is returned so that it is dropped outside of every borrow.
-    fn remove(&self, id: TaskId) -> Option<Work> {
+    pub(super) fn remove(&self, id: TaskId) -> Option<Work> {
         let mut tasks = self.tasks.borrow_mut();
         let task = tasks[id.place].take_if(|task| task.tenant == id.tenant)?;
         self.free.borrow_mut().push(id.place);
@@ -303,206 +276,5 @@ impl Kernel {
                 );
             }
         }
-    }
-
-    /// Ends a node's process: its tasks are dropped where they stand.
-    pub fn kill(&self, node: NodeIndex) {
-        {
-            let slot = &mut self.nodes.borrow_mut()[node];
-            slot.life += 1;
-            slot.dying = true;
-            slot.stopped = false;
-            slot.held.clear();
-        }
-        let tasks: Vec<TaskId> = {
-            let tasks = self.tasks.borrow();
-            let of_node = |(place, task): (usize, &Option<Task>)| {
-                let task = task.as_ref().filter(|task| task.node == node)?;
-                Some(TaskId {
-                    place,
-                    tenant: task.tenant,
-                })
-            };
-            tasks.iter().enumerate().filter_map(of_node).collect()
-        };
-        for id in tasks {
-            // A task that is being polled has its work away: `poll` drops it when it returns.
-            if self.tasks.borrow()[id.place]
-                .as_ref()
-                .is_some_and(|task| task.work.is_some())
-            {
-                let work = self.remove(id);
-                self.as_node(node, || drop(work));
-            }
-        }
-        self.nodes.borrow_mut()[node].dying = false;
-    }
-
-    /// Stops a node's process as SIGSTOP does, or lets it go on. What came meanwhile comes in any order.
-    pub fn set_stopped(&self, node: NodeIndex, stopped: bool) {
-        self.nodes.borrow_mut()[node].stopped = stopped;
-        self.release(node);
-    }
-
-    /// What came to a node that stood still is taken up in the order in which it came, not in any order.
-    pub fn thaw_in_order(&self) {
-        self.thaw_in_order.set(true);
-    }
-
-    /// Suspends a host, or wakes it: `CLOCK_MONOTONIC` and `CLOCK_MONOTONIC_RAW` stand still meanwhile.
-    pub fn set_suspended(&self, node: NodeIndex, suspended: bool) {
-        {
-            let now = self.now.get();
-            let slot = &mut self.nodes.borrow_mut()[node];
-            if suspended && slot.suspended.is_none() {
-                slot.suspended = Some((slot.clocks.mono.rate(), slot.clocks.raw.rate()));
-                slot.clocks.mono.set_rate(now, Rate::STOPPED);
-                slot.clocks.raw.set_rate(now, Rate::STOPPED);
-            } else if !suspended && let Some((mono, raw)) = slot.suspended.take() {
-                slot.clocks.mono.set_rate(now, mono);
-                slot.clocks.raw.set_rate(now, raw);
-            }
-            slot.clocks_changed();
-        }
-        self.release(node);
-    }
-
-    /// Slews `CLOCK_MONOTONIC` and `CLOCK_BOOTTIME` together, from now on.
-    pub fn slew(&self, node: NodeIndex, rate: Rate) {
-        let now = self.now.get();
-        let slot = &mut self.nodes.borrow_mut()[node];
-        slot.clocks.boot.set_rate(now, rate);
-        match &mut slot.suspended {
-            Some((mono, _)) => *mono = rate,
-            None => slot.clocks.mono.set_rate(now, rate),
-        }
-        slot.clocks_changed();
-    }
-
-    /// Another life of the host, with clocks that start anew. Its process must have ended.
-    pub fn reboot(&self, node: NodeIndex, clocks: Clocks) {
-        let slot = &mut self.nodes.borrow_mut()[node];
-        slot.clocks = clocks;
-        slot.suspended = None;
-        slot.clocks_changed();
-    }
-
-    /// Whether a node's tasks run.
-    #[must_use]
-    pub fn runs(&self, node: NodeIndex) -> bool {
-        self.nodes.borrow()[node].runs()
-    }
-
-    /// Looks at a node's clocks.
-    pub fn clocks<T>(&self, node: NodeIndex, look: impl FnOnce(&Clocks) -> T) -> T {
-        look(&self.nodes.borrow()[node].clocks)
-    }
-
-    /// Drops everything that still waits. Without this a run's tasks would be dropped where no kernel can be asked.
-    pub fn tear_down(self: &Rc<Self>) {
-        let _installed = self.install();
-        let count = self.nodes.borrow().len();
-        for node in (0..count).rev() {
-            self.kill(node);
-            self.nodes.borrow_mut()[node].dying = true;
-        }
-        let happenings = std::mem::take(&mut *self.happenings.borrow_mut());
-        drop(happenings);
-    }
-
-    fn release(&self, node: NodeIndex) {
-        let slot = &mut self.nodes.borrow_mut()[node];
-        if slot.runs() {
-            let mut held = std::mem::take(&mut slot.held);
-            if !self.thaw_in_order.get() {
-                slot.dice.shuffle(&mut held);
-            }
-            held.into_iter().for_each(|task| self.ready.push(task));
-        }
-    }
-}
-
-/// Something with the running kernel.
-pub fn on<T>(what: impl FnOnce(&Kernel) -> T) -> T {
-    with(what)
-}
-
-/// The node in whose name the present task runs.
-#[must_use]
-pub fn current_node() -> NodeIndex {
-    with(|kernel| kernel.node.get())
-}
-
-/// Looks at the running node's clocks: true time and they.
-pub fn here<T>(look: impl FnOnce(u64, &Clocks) -> T) -> T {
-    with(|kernel| {
-        look(
-            kernel.now.get(),
-            &kernel.nodes.borrow()[kernel.node.get()].clocks,
-        )
-    })
-}
-
-/// True time, nanoseconds from the start of the run. No node can know it.
-#[must_use]
-pub fn true_time() -> u64 {
-    with(Kernel::now)
-}
-
-/// A task of a node.
-pub fn spawn_on<F>(node: NodeIndex, future: F) -> JoinHandle<F::Output>
-where
-    F: Future + 'static,
-    F::Output: 'static,
-{
-    with(|kernel| kernel.spawn(node, future))
-}
-
-/// Lets something happen at a true time (at once, where that has passed).
-pub fn at(time: u64, what: impl FnOnce() + 'static) {
-    with(|kernel| {
-        let key = (time.max(kernel.now.get()), kernel.next_sequence());
-        kernel.happenings.borrow_mut().insert(key, Box::new(what));
-    });
-}
-
-/// Lets something happen after a stretch of true time.
-pub fn after(delay: Duration, what: impl FnOnce() + 'static) {
-    at(true_time() + had_core::time::nanos(delay), what);
-}
-
-/// Draws from the running node's random source.
-pub(super) fn draw<T>(with_source: impl FnOnce(&mut SmallRng) -> T) -> T {
-    with(|kernel| with_source(kernel.nodes.borrow_mut()[kernel.node.get()].dice.inner()))
-}
-
-/// Waits for a deadline on the running node: `None` where it has come.
-pub(super) fn wait(
-    deadline: u64,
-    registered: Option<Registration>,
-    waker: &Waker,
-) -> Option<Registration> {
-    let (former, registration) = with(|kernel| {
-        let node = kernel.node.get();
-        let slot = &mut kernel.nodes.borrow_mut()[node];
-        let former =
-            registered.and_then(|old| (old.node == node).then(|| slot.remove_timer(old.key)));
-        if slot.clocks.mono.read(kernel.now.get()) >= deadline {
-            return (former, None);
-        }
-        let key = registered.map_or_else(|| (deadline, kernel.next_sequence()), |old| old.key);
-        slot.add_timer(key, waker.clone());
-        (former, Some(Registration { node, key }))
-    });
-    drop(former);
-    registration
-}
-
-/// Forgets a timer.
-pub(super) fn cancel(registration: Registration) {
-    let kernel = KERNEL.with_borrow(Clone::clone);
-    if let Some(kernel) = kernel {
-        let waker = kernel.nodes.borrow_mut()[registration.node].remove_timer(registration.key);
-        drop(waker);
     }
 }

@@ -12,6 +12,8 @@
 //! openraft wants it.
 
 mod clock;
+mod context;
+mod control;
 mod kernel;
 mod node;
 mod rng;
@@ -23,9 +25,8 @@ mod timer;
 mod watch;
 
 pub use clock::{Clock, Rate};
-pub use kernel::{
-    Happening, Kernel, NodeIndex, WORLD, after, at, current_node, here, on, spawn_on, true_time,
-};
+pub use context::{after, at, current_node, here, spawn_on, true_time};
+pub use kernel::{Kernel, NodeIndex, WORLD};
 pub use node::Clocks;
 pub use rng::{Dice, NodeRng};
 pub use sim_runtime::{SimInstant, SimMutex, SimRuntime};

@@ -76,15 +76,15 @@ impl TryRng for NodeRng {
     type Error = Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        super::kernel::draw(|source| Ok(source.random()))
+        super::context::draw(|source| Ok(source.random()))
     }
 
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        super::kernel::draw(|source| Ok(source.random()))
+        super::context::draw(|source| Ok(source.random()))
     }
 
     fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
-        super::kernel::draw(|source| {
+        super::context::draw(|source| {
             source.fill(bytes);
             Ok(())
         })

@@ -10,7 +10,8 @@ use had_core::time::nanos;
 use openraft_rt::{AsyncRuntime, Instant, OptionalSend};
 use openraft_rt_tokio::{TokioMpsc, TokioMutex, TokioOneshot};
 
-use super::kernel::{self, Kernel};
+use super::context;
+use super::kernel::Kernel;
 use super::rng::NodeRng;
 use super::task::{JoinError, JoinHandle};
 use super::timer::{Elapsed, Sleep, Timeout};
@@ -25,7 +26,7 @@ pub struct SimInstant(pub u64);
 
 impl Instant for SimInstant {
     fn now() -> Self {
-        Self(kernel::here(|now, clocks| clocks.mono.read(now)))
+        Self(context::here(|now, clocks| clocks.mono.read(now)))
     }
 }
 
@@ -85,7 +86,7 @@ impl AsyncRuntime for SimRuntime {
         T: Future + OptionalSend + 'static,
         T::Output: OptionalSend + 'static,
     {
-        kernel::spawn_on(kernel::current_node(), future)
+        context::spawn_on(context::current_node(), future)
     }
 
     fn sleep(duration: Duration) -> Sleep {

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::kernel;
+use super::context;
 
 /// Ends when the node's monotonic clock shows the deadline or more.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl Future for Sleep {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let registered = self.registered.take();
-        self.registered = kernel::wait(self.deadline, registered, context.waker());
+        self.registered = context::wait(self.deadline, registered, context.waker());
         if self.registered.is_none() {
             Poll::Ready(())
         } else {
@@ -49,7 +49,7 @@ impl Future for Sleep {
 impl Drop for Sleep {
     fn drop(&mut self) {
         if let Some(registration) = self.registered.take() {
-            kernel::cancel(registration);
+            context::cancel(registration);
         }
     }
 }
