@@ -4,7 +4,8 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 use crate::names::NodeName;
-use crate::plan::Veto;
+use crate::scheme::Scheme;
+use crate::veto::Veto;
 use crate::view::{GroupView, Presence, Readiness, View};
 
 /// One node that may own the group.
@@ -49,7 +50,9 @@ impl Field {
     pub(crate) fn judge(view: &View, group: &GroupView, pinned: Option<&NodeName>) -> Self {
         let mut nodes: Vec<Judged> = group
             .scheme
-            .preferences()
+            .nodes()
+            .into_iter()
+            .map(|node| (node, preference(group, node)))
             .map(|(node, preference)| Judged {
                 node: node.clone(),
                 preference,
@@ -129,5 +132,24 @@ fn stable(view: &View, group: &GroupView, name: &NodeName) -> Duration {
             stable_for.min(*since)
         }
         _ => Duration::ZERO,
+    }
+}
+
+fn preference(group: &GroupView, node: &NodeName) -> i64 {
+    let place = |nodes: &[NodeName]| {
+        let place = nodes.iter().position(|one| one == node);
+        place.map_or(i64::MIN, |place| -i64::try_from(place).unwrap_or(0))
+    };
+    match &group.scheme {
+        Scheme::IdleStandby { priorities, .. } => priorities.get(node).copied().unwrap_or(0),
+        Scheme::RotatingStandby { .. } => place(&group.queue),
+        Scheme::SimpleFailover { primary, .. } => i64::from(primary == node),
+        Scheme::MutualTakeover { home, partners, .. } => {
+            if home == node {
+                1
+            } else {
+                place(partners)
+            }
+        }
     }
 }

@@ -14,15 +14,27 @@
 //! | `operator` | where an operator's move may go: [`failover`], [`failback`], [`next`] |
 //! | `plan`, `words` | the answer, and how it is said |
 
+mod degraded;
+mod failback;
 mod field;
+mod forecast;
+mod lint;
 pub mod names;
 mod operator;
 mod plan;
 mod planner;
+mod scheme;
+mod veto;
 mod view;
 mod words;
 
+pub use degraded::{Degraded, degraded};
+pub use failback::Failback;
+pub use forecast::{Fate, FateState, Forecast, Outage, Scenario, Seats, forecast};
+pub use lint::lint;
 pub use operator::{Refused, Target, failback, failover, next};
-pub use plan::{Candidate, Cause, Decision, Plan, Verdict, Veto};
+pub use plan::{Candidate, Cause, Decision, Idle, Plan, Verdict};
 pub use planner::plan;
-pub use view::{Failback, GroupView, NodeView, Presence, Readiness, Scheme, View};
+pub use scheme::Scheme;
+pub use veto::Veto;
+pub use view::{GroupView, NodeView, Presence, Readiness, View};

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::field::{Field, Judged, presence};
 use crate::names::{GroupName, NodeName};
-use crate::plan::Veto;
+use crate::veto::Veto;
 use crate::view::{GroupView, Presence, View};
 use crate::words;
 

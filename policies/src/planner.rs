@@ -10,10 +10,11 @@
 
 use std::time::Duration;
 
+use crate::failback::Failback;
 use crate::field::{Field, Judged, presence};
 use crate::names::NodeName;
-use crate::plan::{Candidate, Cause, Decision, Plan, Verdict};
-use crate::view::{Failback, GroupView, Presence, Readiness, View};
+use crate::plan::{Candidate, Cause, Decision, Idle, Plan, Verdict};
+use crate::view::{GroupView, Presence, Readiness, View};
 use crate::words;
 
 /// Decides where every group should be. Planning again after the plan was carried out moves nothing.
@@ -31,6 +32,7 @@ pub fn plan(view: &View) -> Plan {
                 group: group.name.clone(),
                 candidates: report(view, group, &field, choice.owner.as_ref()),
                 cause: choice.cause.filter(|_| choice.owner != group.owner),
+                idle: choice.owner.is_none().then_some(Idle::NoCandidate),
                 owner: choice.owner,
                 reason: choice.reason,
             }
@@ -39,6 +41,7 @@ pub fn plan(view: &View) -> Plan {
     Plan {
         decisions,
         again_in,
+        degraded: Vec::new(),
     }
 }
 
@@ -196,7 +199,7 @@ fn report(
     let chosen = owner.and_then(|owner| field.get(owner));
     let candidate = |judged: &Judged, verdict| Candidate {
         node: judged.node.clone(),
-        preference: judged.preference,
+        rank: format!("priority {}", judged.preference),
         verdict,
     };
     let others = |eligible: bool| {
@@ -207,7 +210,10 @@ fn report(
     let standbys = others(true).map(|judged| {
         candidate(
             judged,
-            Verdict::Standby(standby(view, group, judged, owner, chosen)),
+            Verdict::Standby {
+                why: standby(view, group, judged, owner, chosen),
+                change: None,
+            },
         )
     });
     let vetoed =

@@ -6,15 +6,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::names::{GroupName, NodeName};
+use crate::scheme::Scheme;
 
 /// The cluster at one moment, as its leader sees it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct View {
     /// The lease's length: `failback = "auto"` waits for two of them.
     pub lease: Duration,
-    /// In the order of the file.
+    /// The members, in the order of the file.
     pub nodes: Vec<NodeView>,
-    /// In the order of the file, which is the order of planning.
+    /// In the order of the file, which is the order of planning where no rule between groups says otherwise.
     pub groups: Vec<GroupView>,
 }
 
@@ -30,6 +31,14 @@ impl View {
     pub fn group(&self, name: &GroupName) -> Option<&GroupView> {
         self.groups.iter().find(|group| group.name == *name)
     }
+
+    /// Whether a node renews its lease. One that the view does not name may still hold a lease: nothing is given to it,
+    /// and nothing taken from it.
+    #[must_use]
+    pub fn presence(&self, node: &NodeName) -> Presence {
+        self.node(node)
+            .map_or(Presence::Silent, |node| node.presence)
+    }
 }
 
 /// One node.
@@ -43,6 +52,10 @@ pub struct NodeView {
     pub drained: bool,
     /// Its daemon was asked to end and hands over what it owns.
     pub leaving: bool,
+    /// How much it is meant to carry, in the unit of the groups' `load`.
+    pub capacity: u32,
+    /// Nothing comes here that would exceed the capacity (`capacity_is_hard`); what is here already stays.
+    pub capacity_is_hard: bool,
 }
 
 /// Whether a node renews its lease.
@@ -73,6 +86,24 @@ pub struct GroupView {
     pub pinned: Option<NodeName>,
     /// Whether each node could start it now, and why not. A node that is not named has not said.
     pub readiness: BTreeMap<NodeName, Readiness>,
+    /// What it weighs against the nodes' capacity.
+    pub load: u32,
+    /// Groups that give way on whichever node runs this one.
+    pub displaces: Vec<GroupName>,
+    /// Groups that this one follows: it runs only where they run.
+    pub with: Vec<GroupName>,
+    /// Groups that it must not share a node with; holds both ways.
+    pub apart_from: Vec<GroupName>,
+    /// Rotating groups: who takes over, head first. The owner is not in it.
+    pub queue: Vec<NodeName>,
+    /// Where a start failed, and how.
+    pub bans: BTreeMap<NodeName, String>,
+    /// Stopped by an operator until it is started again.
+    pub stopped: bool,
+    /// In maintenance: watched, but never moved.
+    pub maintenance: bool,
+    /// `on_quorum_loss = "keep"`: its owner goes on without a majority. Only the forecast asks.
+    pub keeps: bool,
 }
 
 /// Whether a node could start a group now.
@@ -87,70 +118,3 @@ pub enum Readiness {
     /// It could not, for this reason ("interface eth0 has no carrier").
     NotReady(String),
 }
-
-/// A scheme with the parameters that matter for placement.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "scheme")]
-pub enum Scheme {
-    /// The eligible standby of highest priority takes over; ties by name.
-    IdleStandby {
-        /// Priorities of the nodes that may own the group.
-        priorities: BTreeMap<NodeName, i64>,
-        /// When it returns to a preferred node.
-        failback: Failback,
-    },
-}
-
-impl Scheme {
-    /// What the scheme thinks of every node that may own the group; higher is better.
-    pub fn preferences(&self) -> impl Iterator<Item = (&NodeName, i64)> {
-        match self {
-            Self::IdleStandby { priorities, .. } => {
-                priorities.iter().map(|(node, priority)| (node, *priority))
-            }
-        }
-    }
-
-    /// Whether a node may own the group.
-    #[must_use]
-    pub fn lists(&self, node: &NodeName) -> bool {
-        self.preferences().any(|(listed, _)| listed == node)
-    }
-
-    /// When the group returns to a node that the scheme prefers.
-    #[must_use]
-    pub fn failback(&self) -> Failback {
-        match self {
-            Self::IdleStandby { failback, .. } => *failback,
-        }
-    }
-}
-
-/// When a group returns to a node that its scheme prefers.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Failback {
-    /// Only when an operator says so, or the present owner is lost.
-    #[default]
-    Manual,
-    /// As soon as the preferred node has held a lease and been ready for two leases.
-    Auto,
-    /// When it has been so for this long without a break.
-    After(Duration),
-}
-
-impl Failback {
-    /// How long the preferred node must have been online and ready without a break; `None` where time alone never
-    /// brings the group back.
-    #[must_use]
-    pub fn wait(self, lease: Duration) -> Option<Duration> {
-        match self {
-            Self::Manual => None,
-            Self::Auto => Some(lease * AUTO_LEASES),
-            Self::After(stable) => Some(stable),
-        }
-    }
-}
-
-/// `failback = "auto"` waits for this many leases: one that was granted, and one in which it was renewed.
-const AUTO_LEASES: u32 = 2;

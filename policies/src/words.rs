@@ -5,35 +5,15 @@ use std::time::Duration;
 
 use crate::field::{Field, Judged};
 use crate::names::NodeName;
-use crate::plan::{Cause, Veto};
+use crate::veto::Veto;
 
-/// What is said of a node: "is drained".
-impl fmt::Display for Veto {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Lost => f.write_str("is lost"),
-            Self::Silent => f.write_str("does not renew its lease"),
-            Self::Drained => f.write_str("is drained"),
-            Self::Leaving => f.write_str("is ending"),
-            Self::NotReady(why) => write!(f, "is not ready ({why})"),
-            Self::ReadinessUnknown => f.write_str("has not said whether it is ready"),
-        }
-    }
-}
-
-/// A clause: "the owner was drained".
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::FirstPlacement => "it had no owner",
-            Self::OwnerLost => "the owner's lease ended",
-            Self::OwnerDrained => "the owner was drained",
-            Self::OwnerLeaving => "the owner's daemon ends",
-            Self::OwnerNotReady => "the owner cannot run it",
-            Self::OwnerNotListed => "the owner is not among its nodes any more",
-            Self::Failback => "it returns to the preferred node",
-            Self::Operator => "an operator asked for it",
-        })
+/// "a", "a and b", "a, b and c".
+pub(crate) fn and<T: fmt::Display>(items: &[T]) -> String {
+    let text: Vec<String> = items.iter().map(ToString::to_string).collect();
+    match text.split_last() {
+        None => String::new(),
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
     }
 }
 
