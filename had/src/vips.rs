@@ -9,7 +9,7 @@ pub fn of(spec: &ClusterSpec, node: &NodeName) -> Vec<(GroupName, ResourceName, 
     let mine = spec
         .groups
         .iter()
-        .filter(|group| group.policy.nodes().any(|name| name == node));
+        .filter(|group| group.policy.nodes().contains(&node));
     mine.flat_map(|group| {
         group.resources.iter().map(|resource| {
             let ResourceKind::Vip(vip) = &resource.kind;

@@ -20,7 +20,11 @@ use crate::types::{
 /// a restart the last snapshot is restored and the entries after it are applied again.
 pub trait Machine: Send + 'static {
     /// The entry at `index`, proposed by `leader`. `None`: a leader's first, blank entry, or a change of voters.
-    fn apply(&mut self, index: u64, leader: LeaderId, payload: Option<&[u8]>);
+    ///
+    /// # Errors
+    /// Why this program cannot read it. The consensus ends: it must not answer for what it cannot read.
+    fn apply(&mut self, index: u64, leader: LeaderId, payload: Option<&[u8]>)
+    -> Result<(), String>;
 
     /// The voters after the entry at `index`, called just before it is applied. While voters are being changed: the
     /// former and the future ones, since either may still lead.
@@ -71,7 +75,7 @@ impl<R: Runtime> StateMachine<R> {
             .as_mut()
     }
 
-    fn apply_entry(&mut self, at: LogId, body: &EntryBody) {
+    fn apply_entry(&mut self, at: LogId, body: &EntryBody) -> io::Result<()> {
         let leader = leader_id(at.leader_id);
         let payload = match body {
             EntryBody::Blank => None,
@@ -82,8 +86,11 @@ impl<R: Runtime> StateMachine<R> {
                 None
             }
         };
-        self.machine().apply(at.index, leader, payload);
+        self.machine()
+            .apply(at.index, leader, payload)
+            .map_err(io::Error::other)?;
         self.applied = Some(at);
+        Ok(())
     }
 }
 
@@ -100,7 +107,7 @@ impl<R: Runtime> RaftStateMachine<Types<R>> for StateMachine<R> {
         S: Stream<Item = io::Result<EntryResponder<Types<R>>>> + Unpin + OptionalSend,
     {
         while let Some((entry, responder)) = entries.try_next().await? {
-            self.apply_entry(entry.log_id, &entry.payload);
+            self.apply_entry(entry.log_id, &entry.payload)?;
             if let Some(responder) = responder {
                 responder.send(());
             }

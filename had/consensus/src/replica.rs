@@ -35,13 +35,21 @@ impl<F: FnMut(Event) + Send + 'static> Replica<F> {
 }
 
 impl<F: FnMut(Event) + Send + 'static> Machine for Replica<F> {
-    fn apply(&mut self, index: u64, leader: LeaderId, payload: Option<&[u8]>) {
+    fn apply(
+        &mut self,
+        index: u64,
+        leader: LeaderId,
+        payload: Option<&[u8]>,
+    ) -> Result<(), String> {
         if let Some(payload) = payload {
-            let entry = Entry::decode(payload)
-                .expect("a node joins only a cluster whose feature level it knows, so it can read its entries");
+            let entry = Entry::decode(payload).map_err(|error| {
+                format!("entry {index} is not one that this program knows ({error}): upgrade had on this node")
+            })?;
             self.state.apply(&entry);
+            self.state.readable()?;
         }
         self.deliver(index, leader);
+        Ok(())
     }
 
     fn voters(&mut self, _index: u64, voters: &BTreeMap<VoterId, NodeName>) {
@@ -54,8 +62,9 @@ impl<F: FnMut(Event) + Send + 'static> Machine for Replica<F> {
 
     fn restore(&mut self, index: u64, leader: LeaderId, snapshot: &[u8]) -> Result<(), String> {
         self.state = serde_json::from_slice(snapshot).map_err(|error| {
-            format!("the snapshot is not a state that this version knows: {error}")
+            format!("the snapshot is not a state that this program knows ({error}): upgrade had on this node")
         })?;
+        self.state.readable()?;
         self.deliver(index, leader);
         Ok(())
     }

@@ -16,9 +16,10 @@ use std::time::Duration;
 use crate::ids::{Epoch, GroupName, NodeName, ResourceName};
 use crate::message::{GroupReport, Message, Phase, ResourceReport, ResourceState};
 use crate::ports::{Command, ResourceStatus};
-use crate::spec::{GroupSpec, ResourceSpec};
+use crate::spec::{GroupSpec, OnQuorumLoss, ResourceSpec};
 use crate::state::GroupState;
 use crate::time::{BootTime, MonoTime, Now, WallTime};
+use crate::timing::Timing;
 
 /// How long a node counts as unfit for a group that failed to start there: long enough that the group does not bounce
 /// between two nodes that both fail, short enough that a repaired node is a standby again within a minute.
@@ -42,6 +43,12 @@ pub struct LocalGroup {
     /// Releases of former owners, heard from themselves.
     releases: BTreeMap<NodeName, Epoch>,
     failed: Option<(String, MonoTime)>,
+    /// How often failures had been cleared when it was last looked.
+    cleared: u64,
+    /// Whether nothing of it is touched: an operator takes care of it.
+    hands_off: bool,
+    /// Since when it waits for another group to be down, and whether that was given up.
+    behind: Option<(MonoTime, bool)>,
     announced: bool,
     phase: Phase,
     since: WallTime,
@@ -67,8 +74,23 @@ pub struct Situation<'a> {
     pub now: Now,
     /// The end of this node's lease, while it is valid.
     pub lease: Option<BootTime>,
+    /// Lease and heartbeat.
+    pub timing: Timing,
     /// What was decided about the group.
     pub state: &'a GroupState,
+    /// Whether an operator takes care of it himself.
+    pub maintenance: bool,
+    /// Whom it waits for on this node before it starts.
+    pub order: Order<'a>,
+}
+
+/// The other groups of this node for which a group waits before it starts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Order<'a> {
+    /// One that must be down: they displace each other, or must not meet.
+    pub down_first: Option<&'a GroupName>,
+    /// One that must run: this group goes with it.
+    pub up_first: Option<&'a GroupName>,
 }
 
 impl LocalGroup {
@@ -95,6 +117,9 @@ impl LocalGroup {
             prepared: None,
             releases: BTreeMap::new(),
             failed: None,
+            cleared: 0,
+            hands_off: false,
+            behind: None,
             announced: false,
             phase: Phase::Idle,
             since: now,
@@ -121,6 +146,8 @@ impl LocalGroup {
         self.releases = former.releases;
         self.prepared = former.prepared;
         self.given_up = former.given_up;
+        self.cleared = former.cleared;
+        self.hands_off = former.hands_off;
         for resource in former.resources {
             if let Some(ready) = resource.ready {
                 self.ready(&resource.spec.name, ready);
@@ -194,20 +221,23 @@ impl LocalGroup {
     /// Why this node could not run the group now; `None` where it could, or has not found out yet.
     #[must_use]
     pub fn unfit(&self, now: MonoTime) -> Option<String> {
-        let not_ready = self
-            .resources
+        self.not_ready().or_else(|| self.banned(now))
+    }
+
+    /// What is missing here.
+    fn not_ready(&self) -> Option<String> {
+        self.resources
             .iter()
             .find_map(|resource| match &resource.ready {
                 Some(Err(reason)) => Some(reason.clone()),
                 _ => None,
-            });
-        let failed = || {
-            self.failed
-                .as_ref()
-                .filter(|(_, until)| now < *until)
-                .map(|(why, _)| why.clone())
-        };
-        not_ready.or_else(failed)
+            })
+    }
+
+    /// What failed here not long ago.
+    fn banned(&self, now: MonoTime) -> Option<String> {
+        let failed = self.failed.as_ref().filter(|(_, until)| now < *until);
+        failed.map(|(why, _)| why.clone())
     }
 
     /// Whether every resource has said whether it could start here.
@@ -220,21 +250,58 @@ impl LocalGroup {
 
     /// Makes what is done here equal to what is allowed here.
     pub fn reconcile(&mut self, situation: Situation<'_>, out: &mut Vec<Command>) {
+        if self.hands_off != situation.maintenance {
+            self.hands_off = situation.maintenance;
+            out.push(Command::HandsOff {
+                group: self.name().clone(),
+                on: self.hands_off,
+            });
+        }
+        if situation.state.cleared > self.cleared {
+            self.cleared = situation.state.cleared;
+            self.failed = None;
+        }
         let owns = situation.state.owner.as_ref() == Some(situation.me)
             && situation.state.epoch > self.sealed;
         match (owns, situation.lease) {
             (true, Some(until)) => self.serve(situation, until, out),
             (false, Some(until)) if self.may_go_on(situation) => self.hold_until(until, out),
             (false, _) => self.give_way(situation, out),
+            (true, None) if self.keeps_on() => {
+                // A lease's length ahead at each look, so that a daemon that is killed or frozen still falls silent.
+                self.hold_until(situation.now.boot + situation.timing.lease, out);
+            }
+            // Silent, and left as it is: it goes on when the lease does.
+            (true, None) if situation.maintenance => self.shut(out),
             (true, None) => self.stop(situation.now, out),
         }
         self.say_changes(situation, out);
     }
 
+    /// Whether it goes on although the lease is over: what runs here runs on, nothing is started.
+    #[must_use]
+    pub fn keeps_on(&self) -> bool {
+        self.held.is_some() && self.spec.on_quorum_loss == OnQuorumLoss::Keep
+    }
+
+    /// Whether it waits for another group of this node.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.behind.is_some()
+    }
+
     /// This node owns the group and may act.
     fn serve(&mut self, situation: Situation<'_>, until: BootTime, out: &mut Vec<Command>) {
         let epoch = situation.state.epoch;
-        if let Some(reason) = self.unfit(situation.now.mono) {
+        if situation.maintenance && !self.all_up() {
+            // Neither started nor given up: what runs here is an operator's care.
+            if self.held.is_some() {
+                self.hold_until(until, out);
+            }
+            return;
+        }
+        let unfit = self.unfit(situation.now.mono);
+        if let Some(reason) = unfit.filter(|_| !situation.maintenance) {
             self.given_up = Some((epoch, reason.clone()));
             out.push(Command::Log {
                 level: crate::ports::Level::Warn,
@@ -252,7 +319,7 @@ impl LocalGroup {
             return;
         }
         let probe = situation.state.unreleased.is_empty();
-        if !self.start_resources(probe, out) {
+        if !self.is_its_turn(situation, out) || !self.start_resources(probe, out) {
             self.set_phase(Phase::Starting, situation.now);
         } else if self.everybody_released(situation.state) {
             self.held = Some(epoch);
@@ -262,6 +329,36 @@ impl LocalGroup {
         } else {
             self.set_phase(Phase::Prepared, situation.now);
         }
+    }
+
+    /// Whether the groups of this node that come first are down, or up. One that does not get down in time is not waited
+    /// for: nothing but order is at stake between groups that share no exclusive resource.
+    fn is_its_turn(&mut self, situation: Situation<'_>, out: &mut Vec<Command>) -> bool {
+        let Order {
+            down_first,
+            up_first,
+        } = situation.order;
+        if up_first.is_some() {
+            return false;
+        }
+        let Some(other) = down_first else {
+            self.behind = None;
+            return true;
+        };
+        let now = situation.now.mono;
+        let (since, given_up) = *self.behind.get_or_insert((now, false));
+        let overdue = now.since(since) >= situation.timing.heartbeat;
+        if overdue && !given_up {
+            self.behind = Some((since, true));
+            out.push(Command::Log {
+                level: crate::ports::Level::Warn,
+                text: format!(
+                    "{other} does not get down for {}, which starts all the same",
+                    self.name()
+                ),
+            });
+        }
+        overdue
     }
 
     fn everybody_released(&self, state: &GroupState) -> bool {
@@ -318,14 +415,8 @@ impl LocalGroup {
 
     /// Shuts, then takes everything down.
     pub fn stop(&mut self, now: Now, out: &mut Vec<Command>) {
-        if self.held.take().is_some() || self.gate_until != BootTime::ZERO {
-            self.gate_until = BootTime::ZERO;
-            out.push(Command::Gate {
-                group: self.spec.name.clone(),
-                until: BootTime::ZERO,
-            });
-        }
-        self.announce(false, out);
+        self.behind = None;
+        self.shut(out);
         for resource in self
             .resources
             .iter_mut()
@@ -347,6 +438,24 @@ impl LocalGroup {
             Phase::Stopping
         };
         self.set_phase(phase, now);
+    }
+
+    /// Nothing passes from here on.
+    fn shut(&mut self, out: &mut Vec<Command>) {
+        if self.held.take().is_some() || self.gate_until != BootTime::ZERO {
+            self.gate_until = BootTime::ZERO;
+            out.push(Command::Gate {
+                group: self.spec.name.clone(),
+                until: BootTime::ZERO,
+            });
+        }
+        self.announce(false, out);
+    }
+
+    fn all_up(&self) -> bool {
+        self.resources
+            .iter()
+            .all(|resource| resource.wanted && matches!(resource.status, ResourceStatus::Up(_)))
     }
 
     fn hold_until(&mut self, until: BootTime, out: &mut Vec<Command>) {
@@ -452,7 +561,8 @@ impl LocalGroup {
             epoch: state.epoch,
             phase: self.phase,
             since: self.since,
-            not_ready: self.unfit(now).or_else(unknown),
+            not_ready: self.not_ready().or_else(unknown),
+            banned: self.banned(now),
             released: (self.held.is_none() && self.sealed > Epoch(0)).then_some(self.sealed),
             given_up: self
                 .given_up

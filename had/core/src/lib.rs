@@ -21,14 +21,18 @@
 //! | [`group`] | one group on this node: starting, running, giving way |
 //! | [`leader`] | what only the leader does: declaring loss, planning, proposing |
 //! | [`node`] | all of it behind one `handle` |
+//! | [`outlook`] | the cluster as the planner is told of it |
 //! | [`status`] | what operators are shown |
+//! | [`explain`] | why a group runs where it runs, now or then |
 
+pub mod explain;
 pub mod group;
 pub mod ids;
 pub mod leader;
 pub mod lease;
 pub mod message;
 pub mod node;
+pub mod outlook;
 pub mod peers;
 pub mod plant;
 pub mod ports;

@@ -121,6 +121,8 @@ pub struct Report {
     pub applied: u64,
     /// The hash of its own file.
     pub config_hash: String,
+    /// The highest feature level that its program knows.
+    pub level: u32,
     /// Its daemon was asked to end.
     pub leaving: bool,
     /// Whom it has heard within three heartbeats.
@@ -142,6 +144,8 @@ pub struct GroupReport {
     pub since: WallTime,
     /// Why it could not start the group here, where it could not.
     pub not_ready: Option<String>,
+    /// What failed here not long ago, so that nobody should try again yet.
+    pub banned: Option<String>,
     /// The last epoch up to which its gate is shut for good: it will not open under this or an earlier one.
     pub released: Option<Epoch>,
     /// Whether it gave the group up by itself under the epoch that it owns (no carrier, a failed start).

@@ -233,6 +233,13 @@ pub enum Command {
         /// Where it is a takeover: ask the network once whether somebody still answers for the address.
         probe: bool,
     },
+    /// An operator takes care of a group: its resources are watched, and neither brought up nor mended nor taken down.
+    HandsOff {
+        /// The group.
+        group: GroupName,
+        /// Begin, or end.
+        on: bool,
+    },
     /// Tell the network where the group's addresses are: a burst at once, then a refresh, until it is ended.
     Announce {
         /// The group.

@@ -29,6 +29,11 @@ impl Tag {
 /// What a message of the kernel says, where it concerns interfaces or addresses.
 pub(crate) fn change_of(message: &RouteNetlinkMessage, tag: Tag) -> Option<Change> {
     match message {
+        RouteNetlinkMessage::NewLink(link)
+            if link.header.interface_family == AddressFamily::Inet6 =>
+        {
+            Some(Change::Switched(link.header.index))
+        }
         RouteNetlinkMessage::NewLink(link) => link_of(link).map(Change::Link),
         RouteNetlinkMessage::DelLink(link) => {
             is_plain(link).then_some(Change::LinkGone(link.header.index))

@@ -51,6 +51,8 @@ impl Events {
             MulticastGroup::Link,
             MulticastGroup::Ipv4Ifaddr,
             MulticastGroup::Ipv6Ifaddr,
+            // Nothing else tells that IPv6 was switched on again on an interface.
+            MulticastGroup::Ipv6Ifinfo,
         ] {
             socket.add_membership(group as u32)?;
         }

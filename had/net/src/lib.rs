@@ -186,6 +186,18 @@ impl Net {
         self.desk.write(|wishes| wishes.announce(group, on));
     }
 
+    /// Leaves the group's addresses as they are, or takes care of them again: while it is on, none is put on, put back or
+    /// taken off.
+    pub fn hands_off(&self, group: &GroupName, on: bool) {
+        self.desk.write(|wishes| {
+            if on {
+                wishes.hands_off.insert(group.clone());
+            } else {
+                wishes.hands_off.remove(group);
+            }
+        });
+    }
+
     /// Replaces the virtual IPs. What is wanted of those that stay is kept; those that are gone are taken off.
     pub fn configure(&self, vips: Vec<(GroupName, ResourceName, VipSpec)>) {
         self.desk.write(|wishes| wishes.configure(vips));

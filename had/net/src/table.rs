@@ -82,6 +82,8 @@ pub(crate) enum Holder {
 pub(crate) enum Change {
     Link(Link),
     LinkGone(u32),
+    /// IPv6 was switched on or off on an interface, or comes up there: what was refused may be possible now.
+    Switched(u32),
     Address(AddressKey, Holder),
     AddressGone(AddressKey),
 }
@@ -100,6 +102,7 @@ impl Table {
             Change::Link(link) => {
                 self.links.insert(link.index, link);
             }
+            Change::Switched(_) => {}
             Change::LinkGone(index) => {
                 self.links.remove(&index);
                 self.addresses.retain(|key, _| key.index != index);

@@ -1,7 +1,8 @@
 //! What the daemon wants, as it stands: writing it never waits, and however often it changes, it takes no more room than
 //! there are virtual IPs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use had_core::ids::{GroupName, ResourceName};
@@ -28,6 +29,8 @@ pub(crate) struct Wishes {
     pub(crate) vips: BTreeMap<Key, (VipSpec, Wish)>,
     /// The groups that are announced; the number counts the bursts asked for.
     pub(crate) announced: BTreeMap<GroupName, u64>,
+    /// The groups whose addresses are neither put on nor taken off: an operator takes care of them.
+    pub(crate) hands_off: BTreeSet<GroupName>,
     /// Take everything down and end.
     pub(crate) shutdown: bool,
 }
@@ -76,6 +79,7 @@ impl Wishes {
         }
         let groups: Vec<_> = self.vips.keys().map(|(group, _)| group).collect();
         self.announced.retain(|group, _| groups.contains(&group));
+        self.hands_off.retain(|group| groups.contains(&group));
     }
 
     /// False where no such virtual IP is configured.
@@ -106,6 +110,16 @@ impl Wishes {
             }
         }
         true
+    }
+}
+
+impl Wishes {
+    /// The addresses that nobody touches.
+    pub(crate) fn untouched(&self) -> BTreeSet<IpAddr> {
+        let of_group = |((group, _), (spec, _)): (&Key, &(VipSpec, Wish))| {
+            self.hands_off.contains(group).then_some(spec.address)
+        };
+        self.vips.iter().filter_map(of_group).collect()
     }
 }
 

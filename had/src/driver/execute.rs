@@ -17,6 +17,7 @@ impl Driver {
             } => {
                 self.outlets.net.want(&group, &resource.name, up, probe);
             }
+            Command::HandsOff { group, on } => self.outlets.net.hands_off(&group, on),
             Command::Announce { group, on } => self.outlets.net.announce(&group, on),
             Command::Send { to, message } => self.outlets.send(&to, message),
             Command::Answer { via, message } => self.outlets.answer(via, message),

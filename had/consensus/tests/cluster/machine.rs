@@ -48,10 +48,16 @@ impl Recorder {
 }
 
 impl Machine for Recorder {
-    fn apply(&mut self, index: u64, leader: LeaderId, payload: Option<&[u8]>) {
+    fn apply(
+        &mut self,
+        index: u64,
+        leader: LeaderId,
+        payload: Option<&[u8]>,
+    ) -> Result<(), String> {
         self.at(index, leader, |state| {
             state.payloads.extend(payload.map(<[u8]>::to_vec))
         });
+        Ok(())
     }
 
     fn voters(&mut self, _: u64, voters: &BTreeMap<VoterId, NodeName>) {

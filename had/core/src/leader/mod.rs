@@ -6,6 +6,7 @@ mod moves;
 mod requests;
 mod tending;
 mod view;
+mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +21,7 @@ use crate::state::{Configuration, Entry, State, Step};
 use crate::time::{MonoTime, Now, RawTime};
 use crate::timing::Timing;
 
-pub use requests::Waiting;
+pub use waiting::Waiting;
 
 /// A leadership of this process.
 #[derive(Debug)]
@@ -229,6 +230,7 @@ impl Leader {
         }
         if self.establish(seen, counter, out) {
             self.note_returns(seen, counter, out);
+            self.raise_level(seen, counter, out);
             self.plan(seen, counter, out);
             self.confirm_releases(seen, counter, out);
         }
@@ -290,6 +292,7 @@ impl Leader {
         let entry = Entry {
             id,
             at: seen.now.wall,
+            by: Some(seen.me.node.clone()),
             steps,
         };
         let groups = entry
@@ -297,8 +300,16 @@ impl Leader {
             .iter()
             .filter_map(|step| match step {
                 Step::Move(change) => Some(change.group.clone()),
-                Step::Confirm { group, .. } | Step::Pin { group, .. } => Some(group.clone()),
-                _ => None,
+                Step::Confirm { group, .. }
+                | Step::Pin { group, .. }
+                | Step::Group { group, .. } => Some(group.clone()),
+                Step::Maintenance { group, .. } => group.clone(),
+                Step::Form { .. }
+                | Step::Configure { .. }
+                | Step::Lost { .. }
+                | Step::Online { .. }
+                | Step::Drain { .. }
+                | Step::Level { .. } => None,
             })
             .collect();
         let concerns = entry.concerns();

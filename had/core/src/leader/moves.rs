@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use had_policies::{Cause, Decision, Verdict};
+use had_policies::{Candidate, Cause, Decision, Verdict};
 
 use super::{Counter, Leader, Seen};
 use crate::ids::{Epoch, GroupName, NodeName};
@@ -13,6 +13,28 @@ use crate::state::{GroupState, Move, Step};
 
 /// A cold cluster waits this many leases for its missing nodes before it places anything, so that nothing starts twice.
 const COLD_START_LEASES: u32 = 2;
+
+/// Where a group should go, and why.
+#[derive(Debug)]
+pub(super) struct Wish {
+    pub(super) to: Option<NodeName>,
+    pub(super) cause: Cause,
+    pub(super) reason: String,
+    pub(super) pin: bool,
+    pub(super) candidates: Vec<Candidate>,
+}
+
+impl Wish {
+    fn of(decision: &Decision, to: Option<NodeName>, cause: Cause) -> Self {
+        Self {
+            to,
+            cause,
+            reason: decision.reason.clone(),
+            pin: false,
+            candidates: decision.candidates.clone(),
+        }
+    }
+}
 
 impl Leader {
     /// Forms the cluster and replaces its configuration where every node agrees on another. Whether there is one to plan by.
@@ -91,6 +113,26 @@ impl Leader {
         self.propose(seen, counter, None, steps, out);
     }
 
+    /// Every node of the file says that it knows a higher feature level: it rules from here on.
+    pub(super) fn raise_level(
+        &mut self,
+        seen: Seen<'_>,
+        counter: &mut Counter,
+        out: &mut Vec<Command>,
+    ) {
+        let Some(spec) = seen.state.spec().filter(|_| self.in_flight.is_empty()) else {
+            return;
+        };
+        let known = spec.nodes.iter().map(|node| {
+            let peer = seen.peers.get(&node.name)?;
+            Some(peer.report.as_ref()?.level)
+        });
+        let level = known.min().flatten().unwrap_or_default();
+        if level > seen.state.level {
+            self.propose(seen, counter, None, vec![Step::Level { level }], out);
+        }
+    }
+
     /// Asks the planner, and decides what can be decided now: in one entry, so that many groups move in one commit.
     pub(super) fn plan(&mut self, seen: Seen<'_>, counter: &mut Counter, out: &mut Vec<Command>) {
         let Some(spec) = seen.state.spec() else {
@@ -102,6 +144,7 @@ impl Leader {
         }
         let view = self.view(seen, spec);
         let plan = had_policies::plan(&view);
+        debug_assert_eq!(had_policies::lint(&view, &plan), Vec::<String>::new());
         self.plan_again = plan.again_in.map(|wait| seen.now.raw + wait);
         let mut steps: Vec<Step> = self.newly_lost(seen);
         if !steps.is_empty() {
@@ -146,7 +189,7 @@ impl Leader {
     }
 
     /// The entry's step for one decision; `None` where nothing changes, or where it must wait.
-    fn step(&self, seen: Seen<'_>, decision: &Decision) -> Option<Step> {
+    pub(super) fn step(&self, seen: Seen<'_>, decision: &Decision) -> Option<Step> {
         let state = seen.state.groups.get(&decision.group)?;
         if self.is_deciding(&decision.group) {
             return None;
@@ -159,16 +202,8 @@ impl Leader {
         if state.owner == decision.owner {
             return None;
         }
-        let to = decision.owner.clone();
-        self.change(
-            seen,
-            &decision.group,
-            state,
-            to,
-            cause,
-            decision.reason.clone(),
-            false,
-        )
+        let wish = Wish::of(decision, decision.owner.clone(), cause);
+        self.change(seen, &decision.group, state, wish)
     }
 
     /// A daemon that ends takes its groups down where nobody else can take them: they have no owner then.
@@ -183,19 +218,11 @@ impl Leader {
         let alone = decision.candidates.iter().all(|candidate| {
             candidate.node == *owner || matches!(candidate.verdict, Verdict::Vetoed(_))
         });
-        if !ends || !alone {
+        if !ends || !alone || seen.state.in_maintenance(&decision.group) {
             return None;
         }
-        let reason = decision.reason.clone();
-        self.change(
-            seen,
-            &decision.group,
-            state,
-            None,
-            Cause::OwnerLeaving,
-            reason,
-            false,
-        )
+        let wish = Wish::of(decision, None, Cause::OwnerLeaving);
+        self.change(seen, &decision.group, state, wish)
     }
 
     /// An owner that gave the group up and is fit again, or the only one there is: it may not open under the old epoch,
@@ -207,41 +234,30 @@ impl Leader {
         state: &GroupState,
     ) -> Option<Step> {
         let owner = state.owner.as_ref()?;
+        let said = seen.peers.group(owner, &decision.group)?;
         let fit = decision.candidates.iter().any(|candidate| {
             candidate.node == *owner && matches!(candidate.verdict, Verdict::Chosen)
-        }) && seen
-            .peers
-            .group(owner, &decision.group)?
-            .not_ready
-            .is_none();
+        }) && said.not_ready.is_none()
+            && said.banned.is_none()
+            && !seen.state.in_maintenance(&decision.group);
         if !fit || !self.has_released(seen, &decision.group, owner, state.epoch) {
             return None;
         }
-        let reason = "its owner can run it again".to_owned();
-        let to = Some(owner.clone());
-        self.change(
-            seen,
-            &decision.group,
-            state,
-            to,
-            Cause::OwnerNotReady,
-            reason,
-            false,
-        )
+        let wish = Wish {
+            reason: "its owner can run it again".to_owned(),
+            ..Wish::of(decision, Some(owner.clone()), Cause::OwnerNotReady)
+        };
+        self.change(seen, &decision.group, state, wish)
     }
 
     /// A change of owner, where it may be decided now: a lost owner's record must have ended, and an owner that is merely
     /// silent keeps its group.
-    #[allow(clippy::too_many_arguments, reason = "the parts of one move")]
     pub(super) fn change(
         &self,
         seen: Seen<'_>,
         group: &GroupName,
         state: &GroupState,
-        to: Option<NodeName>,
-        cause: Cause,
-        reason: String,
-        pin: bool,
+        wish: Wish,
     ) -> Option<Step> {
         let released = match &state.owner {
             None => true,
@@ -261,11 +277,12 @@ impl Leader {
             group: group.clone(),
             from: state.owner.clone(),
             epoch: state.epoch,
-            to,
+            to: wish.to,
             released,
-            cause,
-            reason,
-            pin,
+            cause: wish.cause,
+            reason: wish.reason,
+            pin: wish.pin,
+            candidates: wish.candidates,
         }))
     }
 

@@ -1,41 +1,17 @@
-//! Operators' requests: decided like everything else, answered when they have come true.
+//! Operators' requests: decided like everything else, answered when they have come true ([`super::waiting`]).
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use had_policies::{Cause, Decision, Target};
 
-use had_policies::{Cause, Verdict};
-
+use super::moves::Wish;
+use super::waiting::{Until, Waiting};
 use super::{Counter, Leader, Seen};
 use crate::ids::{CommandId, Epoch, GroupName, NodeName, RequestId};
-use crate::message::Phase;
-use crate::ports::{Command, Reply, Request};
+use crate::ports::{Command, GroupAction, Reply, Request};
 use crate::spec::ClusterSpec;
-use crate::state::Step;
-use crate::time::MonoTime;
+use crate::state::{GroupState, Step};
 
-/// How long an operator waits before it is said that the outcome is open. A move of addresses takes milliseconds; ten
-/// seconds are what a person waits.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// An operator who waits until something has come true.
-#[derive(Debug)]
-pub struct Waiting {
-    /// Whom to answer.
-    pub request: RequestId,
-    id: CommandId,
-    since: MonoTime,
-    until: Until,
-}
-
-#[derive(Debug)]
-enum Until {
-    /// The command is applied, and these groups run under at least these epochs.
-    Serving(BTreeMap<GroupName, Epoch>),
-    /// The node owns nothing that another could take.
-    Empty(NodeName, BTreeSet<GroupName>),
-    /// The command is applied.
-    Applied,
-}
+/// What is decided, and when it has come true; or why not, with what to do instead.
+type Decided = Result<(Vec<Step>, Until), String>;
 
 impl Leader {
     /// Decides what an operator asked for, or refuses.
@@ -54,42 +30,19 @@ impl Leader {
                 reply: Reply::NoQuorum(why),
             });
         };
-        let (steps, until) = match what {
-            Request::Failover { group, to } => {
-                match self.failover(seen, spec, group, to.as_ref()) {
-                    Ok(decided) => decided,
-                    Err(why) => return Self::refuse(request, why, out),
-                }
-            }
-            Request::Failback { group } => match self.failback(seen, spec, group) {
-                Ok(decided) => decided,
-                Err(why) => return Self::refuse(request, why, out),
-            },
+        let decided = match what {
+            Request::Failover { group, to } => self.failover(seen, spec, group, to.as_ref()),
+            Request::Failback { group } => self.failback(seen, spec, group),
+            Request::Drain { node, drained } => drain(seen, spec, node, *drained),
+            Request::Group { group, action } => group_action(seen, spec, group, *action),
+            Request::Maintenance { group, on } => maintenance(spec, group.as_ref(), *on),
             Request::Init { .. } => {
-                let why = "the cluster is formed already: see `hactl status`".to_owned();
-                return Self::refuse(request, why, out);
+                Err("the cluster is formed already: see `hactl status`".to_owned())
             }
-            Request::Drain { node, drained } => {
-                if spec.node(node).is_none() {
-                    let known: Vec<_> = spec.nodes.iter().map(|node| node.name.as_str()).collect();
-                    let known = known.join(", ");
-                    let why = format!("there is no node {node}; the nodes are: {known}");
-                    return Self::refuse(request, why, out);
-                }
-                let groups = seen.state.owned_by(node).cloned().collect();
-                let until = if *drained {
-                    Until::Empty(node.clone(), groups)
-                } else {
-                    Until::Applied
-                };
-                (
-                    vec![Step::Drain {
-                        node: node.clone(),
-                        drained: *drained,
-                    }],
-                    until,
-                )
-            }
+        };
+        let (steps, until) = match decided {
+            Ok(decided) => decided,
+            Err(why) => return Self::refuse(request, why, out),
         };
         self.waiting.push(Waiting {
             request,
@@ -108,200 +61,154 @@ impl Leader {
         spec: &ClusterSpec,
         group: &GroupName,
         to: Option<&NodeName>,
-    ) -> Result<(Vec<Step>, Until), String> {
+    ) -> Decided {
         let target = had_policies::failover(&self.view(seen, spec), group, to)
             .map_err(|refused| refused.0)?;
-        self.operators_move(seen, group, target.node, target.reason, target.pin)
+        self.operators_move(seen, spec, group, target)
     }
 
-    fn failback(
+    fn failback(&self, seen: Seen<'_>, spec: &ClusterSpec, group: &GroupName) -> Decided {
+        let target =
+            had_policies::failback(&self.view(seen, spec), group).map_err(|refused| refused.0)?;
+        if let Some(target) = target {
+            return self.operators_move(seen, spec, group, target);
+        }
+        let epoch = group_state(seen, group).map_or(Epoch(0), |state| state.epoch);
+        let steps = vec![Step::Pin {
+            group: group.clone(),
+            to: None,
+        }];
+        Ok((steps, Until::Serving([(group.clone(), epoch)].into())))
+    }
+
+    /// The move, and in the same entry what follows from it: groups that give way, and those that go with it.
+    fn operators_move(
         &self,
         seen: Seen<'_>,
         spec: &ClusterSpec,
         group: &GroupName,
-    ) -> Result<(Vec<Step>, Until), String> {
-        match had_policies::failback(&self.view(seen, spec), group).map_err(|refused| refused.0)? {
-            Some(target) => {
-                self.operators_move(seen, group, target.node, target.reason, target.pin)
-            }
-            None => {
-                let epoch = seen
-                    .state
-                    .groups
-                    .get(group)
-                    .map_or(Epoch(0), |state| state.epoch);
-                let steps = vec![Step::Pin {
-                    group: group.clone(),
-                    to: None,
-                }];
-                Ok((steps, Until::Serving([(group.clone(), epoch)].into())))
-            }
-        }
-    }
-
-    fn operators_move(
-        &self,
-        seen: Seen<'_>,
-        group: &GroupName,
-        to: NodeName,
-        reason: String,
-        pin: bool,
-    ) -> Result<(Vec<Step>, Until), String> {
+        target: Target,
+    ) -> Decided {
         let deciding = || format!("{group} is being moved right now; try again in a moment");
-        let state = seen.state.groups.get(group).ok_or_else(deciding)?;
+        let state = group_state(seen, group).ok_or_else(deciding)?;
         if self.is_deciding(group) {
             return Err(deciding());
         }
-        let step = self
-            .change(seen, group, state, Some(to), Cause::Operator, reason, pin)
-            .ok_or_else(deciding)?;
-        Ok((
-            vec![step],
-            Until::Serving([(group.clone(), state.epoch.next())].into()),
-        ))
+        let planned = self.planned_after(seen, spec, group, &target);
+        let of_group = |decision: &&Decision| decision.group == *group;
+        let candidates = planned.iter().find(of_group);
+        let wish = Wish {
+            to: Some(target.node),
+            cause: Cause::Operator,
+            reason: target.reason,
+            pin: target.pin,
+            candidates: candidates
+                .map(|decision| decision.candidates.clone())
+                .unwrap_or_default(),
+        };
+        let step = self.change(seen, group, state, wish).ok_or_else(deciding)?;
+        let follows = planned
+            .iter()
+            .filter(|decision| !of_group(decision) && follows_from_a_move(decision.cause))
+            .filter_map(|decision| self.step(seen, decision));
+        let steps = std::iter::once(step).chain(follows).collect();
+        let serving = [(group.clone(), state.epoch.next())].into();
+        Ok((steps, Until::Serving(serving)))
     }
 
-    /// Answers operators whose wish has come true, and those who waited too long.
-    pub(super) fn answer_waiting(&mut self, seen: Seen<'_>, out: &mut Vec<Command>) {
-        let waiting = std::mem::take(&mut self.waiting);
-        for waiter in waiting {
-            let waited = seen.now.mono.since(waiter.since);
-            let reply = match self.outcome(seen, &waiter) {
-                Some((text, moved)) => Reply::Done {
-                    text,
-                    moved,
-                    took_ms: waited.as_secs_f64() * 1_000.0,
-                },
-                None if waited >= PATIENCE => Reply::Refused(self.overdue(seen, &waiter)),
-                None => {
-                    self.waiting.push(waiter);
-                    continue;
-                }
-            };
-            out.push(Command::Reply {
-                request: waiter.request,
-                reply,
-            });
-        }
-    }
-
-    fn outcome(
+    /// What the planner would say once the group is where the operator wants it.
+    fn planned_after(
         &self,
         seen: Seen<'_>,
-        waiter: &Waiting,
-    ) -> Option<(String, BTreeMap<GroupName, Option<NodeName>>)> {
-        if !seen.state.commands.contains(&waiter.id) {
-            return None;
+        spec: &ClusterSpec,
+        group: &GroupName,
+        target: &Target,
+    ) -> Vec<Decision> {
+        let mut view = self.view(seen, spec);
+        for moved in view.groups.iter_mut().filter(|moved| moved.name == *group) {
+            moved.owner = Some(target.node.clone());
+            moved.pinned = target.pin.then(|| target.node.clone());
+            moved.queue.retain(|node| *node != target.node);
         }
-        let owner = |group: &GroupName| {
-            seen.state
-                .groups
-                .get(group)
-                .and_then(|state| state.owner.clone())
-        };
-        match &waiter.until {
-            Until::Applied => Some(("done".to_owned(), BTreeMap::new())),
-            Until::Serving(groups) => {
-                let serves =
-                    |(group, epoch): (&GroupName, &Epoch)| Self::serves(seen, group, *epoch);
-                groups.iter().all(serves).then(|| {
-                    let moved: BTreeMap<_, _> = groups
-                        .keys()
-                        .map(|group| (group.clone(), owner(group)))
-                        .collect();
-                    (describe(seen, &moved), moved)
-                })
-            }
-            Until::Empty(node, groups) => {
-                let moved = |group: &&GroupName| owner(group).as_ref() != Some(node);
-                let settled = |group: &GroupName| {
-                    let epoch = seen
-                        .state
-                        .groups
-                        .get(group)
-                        .map_or(Epoch(0), |state| state.epoch);
-                    if owner(group).as_ref() == Some(node) {
-                        self.has_no_alternative(group, node)
-                    } else {
-                        owner(group).is_none() || Self::serves(seen, group, epoch)
-                    }
-                };
-                groups.iter().all(settled).then(|| {
-                    let gone = groups.iter().filter(moved).map(|group| (group.clone(), owner(group)));
-                    let gone: BTreeMap<_, _> = gone.collect();
-                    let stay: Vec<_> = groups.iter().filter(|group| !moved(group)).collect();
-                    let text = match stay.as_slice() {
-                        [] => format!("{node} is drained and owns nothing"),
-                        stay => {
-                            let stay: Vec<_> = stay.iter().map(|group| group.as_str()).collect();
-                            let stay = stay.join(", ");
-                            format!("{node} is drained; nobody else can take {stay}, which stays there until somebody can")
-                        }
-                    };
-                    (text, gone)
-                })
-            }
-        }
-    }
-
-    /// Whether the last plan found nobody else for a group.
-    fn has_no_alternative(&self, group: &GroupName, owner: &NodeName) -> bool {
-        self.decisions
-            .iter()
-            .filter(|decision| decision.group == *group)
-            .any(|decision| {
-                decision.candidates.iter().all(|candidate| {
-                    candidate.node == *owner || matches!(candidate.verdict, Verdict::Vetoed(_))
-                })
-            })
-    }
-
-    /// Whether the owner says that it serves, under this epoch or a later one.
-    fn serves(seen: Seen<'_>, group: &GroupName, epoch: Epoch) -> bool {
-        let Some(state) = seen.state.groups.get(group) else {
-            return false;
-        };
-        let Some(said) = state
-            .owner
-            .as_ref()
-            .and_then(|owner| seen.peers.group(owner, group))
-        else {
-            return false;
-        };
-        said.phase == Phase::Running && said.epoch >= epoch && said.epoch == state.epoch
-    }
-
-    fn overdue(&self, seen: Seen<'_>, waiter: &Waiting) -> String {
-        let seconds = PATIENCE.as_secs();
-        if !seen.state.commands.contains(&waiter.id) {
-            return format!("not decided within {seconds} s; it may still be: see `hactl status`");
-        }
-        let groups: Vec<_> = match &waiter.until {
-            Until::Serving(groups) => groups.keys().map(GroupName::as_str).collect(),
-            Until::Empty(_, groups) => groups.iter().map(GroupName::as_str).collect(),
-            Until::Applied => Vec::new(),
-        };
-        let groups = groups.join(", ");
-        format!("decided, but {groups} does not run yet after {seconds} s: see `hactl status`")
+        had_policies::plan(&view).decisions
     }
 }
 
-fn describe(seen: Seen<'_>, moved: &BTreeMap<GroupName, Option<NodeName>>) -> String {
-    let mut parts = Vec::new();
-    for (group, owner) in moved {
-        let Some(state) = seen.state.groups.get(group) else {
-            continue;
-        };
-        let owner = owner.as_ref().map_or("nobody", NodeName::as_str);
-        let pin = if state.pinned.is_some() {
-            format!(", pinned there until `hactl failback {group}`")
-        } else {
-            String::new()
-        };
-        parts.push(format!(
-            "{group} runs on {owner} (epoch {}{pin})",
-            state.epoch
+/// Whether a group moves because another did.
+fn follows_from_a_move(cause: Option<Cause>) -> bool {
+    matches!(
+        cause,
+        Some(Cause::Displaced | Cause::Apart | Cause::NotWith)
+    )
+}
+
+fn group_state<'a>(seen: Seen<'a>, group: &GroupName) -> Option<&'a GroupState> {
+    seen.state.groups.get(group)
+}
+
+fn drain(seen: Seen<'_>, spec: &ClusterSpec, node: &NodeName, drained: bool) -> Decided {
+    if spec.node(node).is_none() {
+        let known: Vec<_> = spec.nodes.iter().map(|node| node.name.as_str()).collect();
+        let known = known.join(", ");
+        return Err(format!("there is no node {node}; the nodes are: {known}"));
+    }
+    let until = if drained {
+        Until::Empty(node.clone(), seen.state.owned_by(node).cloned().collect())
+    } else {
+        Until::Applied(format!("{node} is resumed: it takes groups over again"))
+    };
+    let node = node.clone();
+    Ok((vec![Step::Drain { node, drained }], until))
+}
+
+fn known_group(spec: &ClusterSpec, group: &GroupName) -> Result<(), String> {
+    if spec.group(group).is_some() {
+        return Ok(());
+    }
+    let known: Vec<_> = spec
+        .groups
+        .iter()
+        .map(|group| group.name.as_str())
+        .collect();
+    let known = known.join(", ");
+    Err(format!(
+        "there is no group {group}; the groups are: {known}"
+    ))
+}
+
+fn group_action(
+    seen: Seen<'_>,
+    spec: &ClusterSpec,
+    group: &GroupName,
+    action: GroupAction,
+) -> Decided {
+    known_group(spec, group)?;
+    if action == GroupAction::Stop && seen.state.in_maintenance(group) {
+        return Err(format!(
+            "{group} is in maintenance and is not touched: `hactl maintenance off` comes first"
         ));
     }
-    parts.join("; ")
+    let until = match action {
+        GroupAction::Start => Until::Started(group.clone()),
+        GroupAction::Stop => Until::Stopped(group.clone()),
+        GroupAction::Clear => {
+            Until::Applied(format!("failures of {group} are forgotten on every node"))
+        }
+    };
+    let group = group.clone();
+    Ok((vec![Step::Group { group, action }], until))
+}
+
+fn maintenance(spec: &ClusterSpec, group: Option<&GroupName>, on: bool) -> Decided {
+    if let Some(group) = group {
+        known_group(spec, group)?;
+    }
+    let what = group.map_or("every group", GroupName::as_str);
+    let text = if on {
+        format!("{what} is in maintenance: watched, and neither moved nor touched")
+    } else {
+        format!("{what} is looked after again")
+    };
+    let group = group.cloned();
+    Ok((vec![Step::Maintenance { group, on }], Until::Applied(text)))
 }

@@ -1,86 +1,59 @@
-//! The cluster as the planner is told of it.
+//! What a leader knows of the nodes, for the planner.
 
-use had_policies::{GroupView, NodeView, Presence, Readiness, View};
+use had_policies::{Presence, Readiness, View};
 
 use super::{Leader, Seen};
-use crate::ids::NodeName;
-use crate::spec::{ClusterSpec, GroupSpec, Role};
+use crate::ids::{GroupName, NodeName};
+use crate::outlook::{self, Known};
+use crate::spec::ClusterSpec;
+
+struct AsLeader<'a> {
+    leader: &'a Leader,
+    seen: Seen<'a>,
+}
 
 impl Leader {
     /// The view of this moment.
     #[must_use]
     pub fn view(&self, seen: Seen<'_>, spec: &ClusterSpec) -> View {
-        View {
-            lease: self.timing.lease,
-            nodes: spec
-                .nodes
-                .iter()
-                .filter(|node| node.role == Role::Member)
-                .map(|node| self.node_view(seen, &node.name))
-                .collect(),
-            groups: spec
-                .groups
-                .iter()
-                .map(|group| self.group_view(seen, group))
-                .collect(),
-        }
+        outlook::view(spec, seen.state, &AsLeader { leader: self, seen })
     }
+}
 
-    fn node_view(&self, seen: Seen<'_>, name: &NodeName) -> NodeView {
-        let leaving = |name| {
-            seen.peers
-                .get(name)
-                .and_then(|peer| peer.report.as_ref())
-                .is_some_and(|said| said.leaving)
-        };
-        NodeView {
-            name: name.clone(),
-            presence: self.presence(seen, name),
-            drained: seen.state.nodes.get(name).is_some_and(|node| node.drained),
-            leaving: leaving(name),
-        }
-    }
-
-    fn presence(&self, seen: Seen<'_>, name: &NodeName) -> Presence {
-        match self.records.renews(name, seen.now.raw) {
+impl Known for AsLeader<'_> {
+    fn presence(&self, node: &NodeName) -> Presence {
+        let (records, now) = (&self.leader.records, self.seen.now.raw);
+        match records.renews(node, now) {
             Some(stable_for) => Presence::Online { stable_for },
-            None if self.records.has_ended(name, seen.now.raw) => Presence::Lost,
+            None if records.has_ended(node, now) => Presence::Lost,
             None => Presence::Silent,
         }
     }
 
-    fn group_view(&self, seen: Seen<'_>, spec: &GroupSpec) -> GroupView {
-        let state = seen
-            .state
-            .groups
-            .get(&spec.name)
-            .cloned()
-            .unwrap_or_default();
-        let readiness = spec
-            .policy
-            .nodes()
-            .filter_map(|node| Some((node.clone(), self.readiness(seen, node, spec)?)))
-            .collect();
-        GroupView {
-            name: spec.name.clone(),
-            scheme: spec.policy.planned(),
-            owner: state.owner,
-            pinned: state.pinned,
-            readiness,
-        }
+    fn is_leaving(&self, node: &NodeName) -> bool {
+        let report = self
+            .seen
+            .peers
+            .get(node)
+            .and_then(|peer| peer.report.as_ref());
+        report.is_some_and(|said| said.leaving)
     }
 
-    fn readiness(&self, seen: Seen<'_>, node: &NodeName, spec: &GroupSpec) -> Option<Readiness> {
-        let report = seen.peers.group(node, &spec.name)?;
+    fn readiness(&self, node: &NodeName, group: &GroupName) -> Option<Readiness> {
+        let report = self.seen.peers.group(node, group)?;
         Some(match &report.not_ready {
             Some(reason) => Readiness::NotReady(reason.clone()),
             None => {
-                let since = seen.peers.get(node)?.ready_since.get(&spec.name)?;
+                let since = self.seen.peers.get(node)?.ready_since.get(group)?;
                 // What was said before this leader began counts from its beginning.
                 Readiness::Ready {
-                    since: seen.now.raw.since((*since).max(self.started)),
+                    since: self.seen.now.raw.since((*since).max(self.leader.started)),
                 }
             }
         })
+    }
+
+    fn ban(&self, node: &NodeName, group: &GroupName) -> Option<String> {
+        self.seen.peers.group(node, group)?.banned.clone()
     }
 }

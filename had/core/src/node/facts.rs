@@ -1,6 +1,7 @@
 //! What [`crate::status`] reads of a node.
 
 use super::Node;
+use crate::group::LocalGroup;
 use crate::ids::{GroupName, NodeName, VoterId};
 use crate::message::{GroupReport, Report};
 use crate::state::Configuration;
@@ -29,6 +30,10 @@ impl Node {
 
     pub(crate) fn report_of(&self, name: &NodeName) -> Option<&Report> {
         self.peers.get(name)?.report.as_ref()
+    }
+
+    pub(crate) fn local_group(&self, group: &GroupName) -> Option<&LocalGroup> {
+        self.groups.get(group)
     }
 
     pub(crate) fn said_of(&self, node: &NodeName, group: &GroupName) -> Option<&GroupReport> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Node;
+use super::order::Relations;
 use crate::group::{LocalGroup, Situation};
 use crate::ids::GroupName;
 use crate::plant::Plant;
@@ -16,6 +17,7 @@ impl Node {
         let lease = self.leased.then(|| self.holder.until());
         let mut changed = false;
         let nowhere = GroupState::default();
+        let here = self.on_the_move();
         for (name, group) in &mut self.groups {
             let state = self.state.groups.get(name).unwrap_or(&nowhere);
             let before = group.phase();
@@ -24,7 +26,10 @@ impl Node {
                     me: &self.me.node,
                     now,
                     lease,
+                    timing: self.timing,
                     state,
+                    maintenance: self.state.in_maintenance(name),
+                    order: self.relations.order(name, &here),
                 },
                 out,
             );
@@ -79,6 +84,7 @@ impl Node {
                 group
             });
         }
+        self.relations = Relations::of(spec);
         self.timing = spec.timing;
         if let Some(leader) = &mut self.leader {
             leader.set_timing(self.timing, now.raw);
@@ -92,6 +98,6 @@ impl Node {
         let entangled = self.state.groups.get(&group.name).is_some_and(|state| {
             state.owner.as_ref() == Some(me) || state.unreleased.contains_key(me)
         });
-        entangled || group.policy.nodes().any(|node| node == me)
+        entangled || group.policy.nodes().contains(&me)
     }
 }

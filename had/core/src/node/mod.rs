@@ -7,6 +7,7 @@ mod facts;
 mod forming;
 mod groups;
 mod hearing;
+mod order;
 mod shutdown;
 mod speaking;
 
@@ -25,6 +26,8 @@ use crate::ports::{Command, Event, Identity, Leadership, Level, Reply, ResourceS
 use crate::state::{Configuration, State};
 use crate::time::{BootTime, MonoTime, Now, WallTime};
 use crate::timing::Timing;
+
+use order::Relations;
 
 /// `CLOCK_BOOTTIME` and `CLOCK_MONOTONIC` part only in suspend; more than this is one.
 const SUSPEND: u64 = 1_000_000;
@@ -53,6 +56,7 @@ pub struct Node {
     refusal: Option<Refusal>,
     groups: BTreeMap<GroupName, LocalGroup>,
     groups_must_look: bool,
+    relations: Relations,
     peers: Peers,
     counter: Counter,
     next_ask: MonoTime,
@@ -91,6 +95,7 @@ impl Node {
             refusal: None,
             groups: BTreeMap::new(),
             groups_must_look: false,
+            relations: Relations::default(),
             peers: Peers::default(),
             counter: Counter::default(),
             next_ask: now.mono,
@@ -183,6 +188,7 @@ impl Node {
             }
         }
         self.last_seen = Some(now);
+        self.groups_must_look |= self.groups_look_by_time();
         self.check_lease(now, out);
     }
 

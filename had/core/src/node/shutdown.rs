@@ -24,7 +24,10 @@ impl Node {
         if self.exited {
             return;
         }
-        let owns = self.state.owned_by(&self.me.node).next().is_some();
+        let owns = self
+            .state
+            .owned_by(&self.me.node)
+            .any(|group| !self.state.in_maintenance(group));
         let awaited = self
             .state
             .groups

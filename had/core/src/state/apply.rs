@@ -1,12 +1,16 @@
 //! How a decision changes the state. Deterministic: the same entries give the same state on every node.
 
-use had_policies::Cause;
-
-use super::{
-    COMMANDS_KEPT, ClusterEvent, EVENTS_KEPT, Entry, GroupState, Move, NodeState, State, Step,
-};
+use super::{COMMANDS_KEPT, Configuration, Entry, GroupState, Move, NodeState, State, Step};
 use crate::ids::{GroupName, NodeName};
+use crate::ports::GroupAction;
 use crate::time::WallTime;
+
+/// When an entry was proposed, and by whom.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Author<'a> {
+    pub(super) at: WallTime,
+    pub(super) by: Option<&'a NodeName>,
+}
 
 impl State {
     /// Applies a decision, once: a retry under the same id changes nothing.
@@ -18,54 +22,25 @@ impl State {
         if self.commands.len() > COMMANDS_KEPT {
             self.commands.pop_front();
         }
+        let author = Author {
+            at: entry.at,
+            by: entry.by.as_ref(),
+        };
         for step in &entry.steps {
-            self.apply_step(entry.at, step);
+            self.apply_step(author, step);
         }
     }
 
-    fn apply_step(&mut self, at: WallTime, step: &Step) {
+    fn apply_step(&mut self, author: Author<'_>, step: &Step) {
         match step {
             Step::Form { cluster } => {
                 if self.cluster.0 == 0 {
                     self.cluster = *cluster;
-                    self.note(
-                        at,
-                        None,
-                        None,
-                        "formed",
-                        "the cluster was formed".to_owned(),
-                    );
+                    self.note(author, "formed", "the cluster was formed".to_owned());
                 }
             }
-            Step::Configure { config } => {
-                self.config = Some(config.clone());
-                let known: Vec<_> = config
-                    .spec
-                    .groups
-                    .iter()
-                    .map(|group| group.name.clone())
-                    .collect();
-                let gone = self.groups.iter().filter(|(name, _)| !known.contains(name));
-                let highest = gone.map(|(_, group)| group.epoch).max();
-                self.epoch_floor = self.epoch_floor.max(highest.unwrap_or_default());
-                self.groups.retain(|name, _| known.contains(name));
-                for name in known {
-                    let epoch = self.epoch_floor;
-                    let fresh = || GroupState {
-                        epoch,
-                        ..GroupState::default()
-                    };
-                    self.groups.entry(name).or_insert_with(fresh);
-                }
-                self.nodes
-                    .retain(|name, _| config.spec.node(name).is_some());
-                for node in &config.spec.nodes {
-                    self.nodes.entry(node.name.clone()).or_default();
-                }
-                let text = format!("configuration {} rules from here on", config.hash);
-                self.note(at, None, None, "configured", text);
-            }
-            Step::Move(change) => self.apply_move(at, change),
+            Step::Configure { config } => self.configure(author, config),
+            Step::Move(change) => self.apply_move(author, change),
             Step::Confirm { group, node, epoch } => {
                 if let Some(state) = self.groups.get_mut(group)
                     && state.unreleased.get(node) == Some(epoch)
@@ -73,36 +48,64 @@ impl State {
                     state.unreleased.remove(node);
                 }
             }
-            Step::Lost { node } => self.apply_lost(at, node),
-            Step::Online { node } => self.set_node(at, node, "node-online", "is back", |state| {
-                std::mem::take(&mut state.lost)
-            }),
-            Step::Drain {
-                node,
-                drained: true,
-            } => {
-                self.set_node(at, node, "drained", "was drained by an operator", |state| {
-                    !std::mem::replace(&mut state.drained, true)
+            Step::Lost { node } => self.apply_lost(author, node),
+            Step::Online { node } => {
+                self.set_node(author, node, "node-online", "is back", |state| {
+                    std::mem::take(&mut state.lost)
                 });
+                self.join_queues(node);
             }
-            Step::Drain {
-                node,
-                drained: false,
-            } => {
-                self.set_node(at, node, "resumed", "was resumed by an operator", |state| {
-                    std::mem::take(&mut state.drained)
-                });
-            }
+            Step::Drain { node, drained } => self.drain(author, node, *drained),
             Step::Pin { group, to } => {
                 if let Some(state) = self.groups.get_mut(group) {
                     state.pinned.clone_from(to);
                 }
             }
+            Step::Group { group, action } => self.act_on(author, group, *action),
+            Step::Maintenance { group, on } => self.maintain(author, group.as_ref(), *on),
+            Step::Level { level } => {
+                if *level > self.level {
+                    self.level = *level;
+                    let text =
+                        format!("every node knows feature level {level}, which rules from here on");
+                    self.note(author, "level", text);
+                }
+            }
         }
     }
 
+    fn configure(&mut self, author: Author<'_>, config: &std::sync::Arc<Configuration>) {
+        self.config = Some(config.clone());
+        let known: Vec<_> = config
+            .spec
+            .groups
+            .iter()
+            .map(|group| group.name.clone())
+            .collect();
+        let gone = self.groups.iter().filter(|(name, _)| !known.contains(name));
+        let highest = gone.map(|(_, group)| group.epoch).max();
+        self.epoch_floor = self.epoch_floor.max(highest.unwrap_or_default());
+        self.groups.retain(|name, _| known.contains(name));
+        for name in known {
+            let epoch = self.epoch_floor;
+            let fresh = || GroupState {
+                epoch,
+                ..GroupState::default()
+            };
+            self.groups.entry(name).or_insert_with(fresh);
+        }
+        self.nodes
+            .retain(|name, _| config.spec.node(name).is_some());
+        for node in &config.spec.nodes {
+            self.nodes.entry(node.name.clone()).or_default();
+        }
+        self.requeue();
+        let text = format!("configuration {} rules from here on", config.hash);
+        self.note(author, "configured", text);
+    }
+
     /// Compare-and-set on owner and epoch: a move that was decided on an older state changes nothing.
-    fn apply_move(&mut self, at: WallTime, change: &Move) {
+    fn apply_move(&mut self, author: Author<'_>, change: &Move) {
         let Some(state) = self.groups.get_mut(&change.group) else {
             return;
         };
@@ -121,43 +124,100 @@ impl State {
         state.owner.clone_from(&change.to);
         state.epoch = state.epoch.next();
         state.reason.clone_from(&change.reason);
-        state.since = at;
+        state.since = author.at;
         if change.pin {
             state.pinned.clone_from(&change.to);
         } else if state.pinned != change.to {
             state.pinned = None;
         }
-        let (kind, text) = describe(change, state);
-        self.note(
-            at,
-            change.to.clone().or_else(|| change.from.clone()),
-            Some(change.group.clone()),
-            kind,
-            text,
-        );
+        let epoch = state.epoch;
+        self.rotate(&change.group, change.from.as_ref());
+        self.note_move(author, change, epoch);
     }
 
     /// Its lease is known to have ended, and nothing is granted to it before it has applied this: so nobody waits for it,
     /// and no group stays pinned to it.
-    fn apply_lost(&mut self, at: WallTime, node: &NodeName) {
+    fn apply_lost(&mut self, author: Author<'_>, node: &NodeName) {
         for group in self.groups.values_mut() {
             group.unreleased.remove(node);
             if group.pinned.as_ref() == Some(node) {
                 group.pinned = None;
             }
         }
-        self.set_node(
-            at,
-            node,
-            "node-lost",
-            "was lost: its lease ended without renewal",
-            |state| !std::mem::replace(&mut state.lost, true),
-        );
+        self.leave_queues(node);
+        let what = "was lost: its lease ended without renewal";
+        self.set_node(author, node, "node-lost", what, |state| {
+            !std::mem::replace(&mut state.lost, true)
+        });
+    }
+
+    fn drain(&mut self, author: Author<'_>, node: &NodeName, drained: bool) {
+        let (kind, what) = if drained {
+            ("drained", "was drained by an operator")
+        } else {
+            ("resumed", "was resumed by an operator")
+        };
+        self.set_node(author, node, kind, what, |state| {
+            std::mem::replace(&mut state.drained, drained) != drained
+        });
+        if drained {
+            self.leave_queues(node);
+        } else {
+            self.join_queues(node);
+        }
+    }
+
+    fn act_on(&mut self, author: Author<'_>, name: &GroupName, action: GroupAction) {
+        let Some(group) = self.groups.get_mut(name) else {
+            return;
+        };
+        let (changed, kind, what) = match action {
+            GroupAction::Start => (
+                std::mem::replace(&mut group.stopped, false),
+                "started",
+                "may run again: an operator started it",
+            ),
+            GroupAction::Stop => (
+                !std::mem::replace(&mut group.stopped, true),
+                "stopped",
+                "stays down until it is started: an operator stopped it",
+            ),
+            GroupAction::Clear => {
+                group.cleared += 1;
+                (true, "cleared", "has its failures forgotten by an operator")
+            }
+        };
+        if changed {
+            self.note_group(author, name, kind, format!("{name} {what}"));
+        }
+    }
+
+    fn maintain(&mut self, author: Author<'_>, name: Option<&GroupName>, on: bool) {
+        let place = match name {
+            None => Some(&mut self.maintenance),
+            Some(name) => self
+                .groups
+                .get_mut(name)
+                .map(|group| &mut group.maintenance),
+        };
+        let Some(place) = place else { return };
+        if std::mem::replace(place, on) == on {
+            return;
+        }
+        let what = if on {
+            "in maintenance: watched, and neither moved nor touched"
+        } else {
+            "no longer in maintenance"
+        };
+        match name {
+            None => self.note(author, "maintenance", format!("the cluster is {what}")),
+            Some(name) => self.note_group(author, name, "maintenance", format!("{name} is {what}")),
+        }
     }
 
     fn set_node(
         &mut self,
-        at: WallTime,
+        author: Author<'_>,
         node: &NodeName,
         kind: &str,
         what: &str,
@@ -165,8 +225,8 @@ impl State {
     ) {
         let state = self.nodes.entry(node.clone()).or_default();
         if change(state) {
-            state.since = at;
-            self.note(at, Some(node.clone()), None, kind, format!("{node} {what}"));
+            state.since = author.at;
+            self.note_node(author, node, kind, format!("{node} {what}"));
         }
     }
 
@@ -180,66 +240,12 @@ impl State {
             .map(|(voter, name)| (name.clone(), *voter))
             .collect();
     }
-
-    fn note(
-        &mut self,
-        at: WallTime,
-        node: Option<NodeName>,
-        group: Option<GroupName>,
-        kind: &str,
-        text: String,
-    ) {
-        self.last_event += 1;
-        let number = self.last_event;
-        self.events.push_back(ClusterEvent {
-            number,
-            at,
-            node,
-            group,
-            kind: kind.to_owned(),
-            text,
-        });
-        if self.events.len() > EVENTS_KEPT {
-            self.events.pop_front();
-        }
-    }
-}
-
-/// The word for machines and the sentence for people.
-fn describe(change: &Move, state: &GroupState) -> (&'static str, String) {
-    let group = &change.group;
-    let epoch = state.epoch;
-    let reason = &change.reason;
-    match (&change.from, &change.to) {
-        (None, Some(to)) => (
-            "placed",
-            format!("{group} placed on {to} (epoch {epoch}): {reason}"),
-        ),
-        (Some(from), None) => (
-            "stranded",
-            format!("{group} left {from} and has no owner (epoch {epoch}): {reason}"),
-        ),
-        (Some(from), Some(to)) if from == to => (
-            "restarted",
-            format!("{group} starts again on {to} (epoch {epoch}): {reason}"),
-        ),
-        (Some(from), Some(to)) if change.cause == Cause::OwnerLost => (
-            "takeover",
-            format!("{group} taken over by {to} from {from} (epoch {epoch}): {reason}"),
-        ),
-        (Some(from), Some(to)) => (
-            "switchover",
-            format!("{group} moved from {from} to {to} (epoch {epoch}): {reason}"),
-        ),
-        (None, None) => (
-            "stranded",
-            format!("{group} has no owner (epoch {epoch}): {reason}"),
-        ),
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use had_policies::Cause;
+
     use super::*;
     use crate::ids::{CommandId, Epoch, ProcessId};
 
@@ -256,6 +262,7 @@ mod tests {
                 number,
             },
             at: WallTime(number),
+            by: Some("h1".into()),
             steps,
         }
     }
@@ -270,6 +277,7 @@ mod tests {
             cause: Cause::Operator,
             reason: "asked for".into(),
             pin: false,
+            candidates: Vec::new(),
         })
     }
 

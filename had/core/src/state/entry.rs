@@ -4,11 +4,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use had_policies::Cause;
+use had_policies::{Candidate, Cause};
 use serde::{Deserialize, Serialize};
 
 use super::Configuration;
 use crate::ids::{ClusterId, CommandId, Epoch, GroupName, NodeName};
+use crate::ports::GroupAction;
 use crate::time::WallTime;
 
 /// One decision: its steps are applied together.
@@ -18,6 +19,9 @@ pub struct Entry {
     pub id: CommandId,
     /// The proposer's wall clock.
     pub at: WallTime,
+    /// The leader that proposes it.
+    #[serde(default)]
+    pub by: Option<NodeName>,
     /// Applied in this order, together.
     pub steps: Vec<Step>,
 }
@@ -71,6 +75,25 @@ pub enum Step {
         /// The node to stay on.
         to: Option<NodeName>,
     },
+    /// An operator starts or stops a group, or has its failures forgotten.
+    Group {
+        /// The group.
+        group: GroupName,
+        /// What to do with it.
+        action: GroupAction,
+    },
+    /// An operator takes care of groups himself, or no longer.
+    Maintenance {
+        /// The group; all where none is named.
+        group: Option<GroupName>,
+        /// Leave it alone.
+        on: bool,
+    },
+    /// Every node knows this feature level: entries may use it from here on.
+    Level {
+        /// The level.
+        level: u32,
+    },
 }
 
 /// A change of owner: `(from, epoch) → (to, epoch + 1)`.
@@ -93,6 +116,9 @@ pub struct Move {
     pub reason: String,
     /// Whether the group is pinned to `to` from here on.
     pub pin: bool,
+    /// How every node was judged, for those who ask later.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<Candidate>,
 }
 
 impl Entry {
@@ -128,7 +154,12 @@ impl Entry {
                 Step::Configure { config } => {
                     nodes.extend(config.spec.nodes.iter().map(|node| node.name.clone()));
                 }
-                Step::Form { .. } | Step::Drain { .. } | Step::Pin { .. } => {}
+                Step::Form { .. }
+                | Step::Drain { .. }
+                | Step::Pin { .. }
+                | Step::Group { .. }
+                | Step::Maintenance { .. }
+                | Step::Level { .. } => {}
             }
         }
         nodes

@@ -2,10 +2,13 @@
 
 mod apply;
 mod entry;
+mod events;
+mod queue;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use had_policies::Candidate;
 use serde::{Deserialize, Serialize};
 
 pub use entry::{Entry, Move, Step};
@@ -19,11 +22,17 @@ pub const EVENTS_KEPT: usize = 1_000;
 /// Command ids kept to recognise retries.
 pub const COMMANDS_KEPT: usize = 256;
 
+/// The highest feature level that this program knows: what entries of that level mean. 1: the four schemes.
+pub const FEATURE_LEVEL: u32 = 1;
+
 /// What a majority has decided, as of one index.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct State {
     /// Drawn when the cluster was formed; zero before.
     pub cluster: ClusterId,
+    /// Entries of a higher level are not written before every node knows it.
+    #[serde(default)]
+    pub level: u32,
     /// The configuration that rules, and its hash.
     pub config: Option<Arc<Configuration>>,
     /// The voters, by name.
@@ -32,11 +41,14 @@ pub struct State {
     pub nodes: BTreeMap<NodeName, NodeState>,
     /// What was decided about groups.
     pub groups: BTreeMap<GroupName, GroupState>,
+    /// An operator takes care of all groups himself.
+    #[serde(default)]
+    pub maintenance: bool,
     /// The highest epoch of any group that a configuration removed: one that comes back begins above it.
     #[serde(default)]
     pub epoch_floor: Epoch,
-    /// The cluster's history, oldest first.
-    pub events: VecDeque<ClusterEvent>,
+    /// The cluster's history, oldest first. Shared, since every applied entry leaves a copy of the state behind.
+    pub events: VecDeque<Arc<ClusterEvent>>,
     /// Number of the last event.
     pub last_event: u64,
     /// The last commands applied, oldest first, so that a retry is recognised.
@@ -79,6 +91,18 @@ pub struct GroupState {
     pub reason: String,
     /// When it came there.
     pub since: WallTime,
+    /// Under rotating standby: who stands by, the one that has waited longest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub queue: Vec<NodeName>,
+    /// Stopped by an operator until it is started.
+    #[serde(default)]
+    pub stopped: bool,
+    /// An operator takes care of it himself.
+    #[serde(default)]
+    pub maintenance: bool,
+    /// How often failures were cleared: a node forgets its own when this grows.
+    #[serde(default)]
+    pub cleared: u64,
 }
 
 /// One line of the cluster's history.
@@ -92,13 +116,55 @@ pub struct ClusterEvent {
     pub node: Option<NodeName>,
     /// What it is about.
     pub group: Option<GroupName>,
-    /// A word for machines: `takeover`, `switchover`, `placed`, `restarted`, `stranded`, `node-lost`, `node-online`, `drained`, `resumed`, `formed`, `configured`, `voter`.
+    /// A word for machines: `takeover`, `switchover`, `placed`, `restarted`, `displaced`, `stopped`, `stranded`, `started`,
+    /// `cleared`, `maintenance`, `node-lost`, `node-online`, `drained`, `resumed`, `formed`, `configured`, `level`.
     pub kind: String,
     /// One sentence for people.
     pub text: String,
+    /// The leader that proposed it.
+    #[serde(default)]
+    pub by: Option<NodeName>,
+    /// Of a change of owner: what it led to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved: Option<Moved>,
+}
+
+/// What a change of owner led to.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Moved {
+    /// The owner from then on.
+    pub owner: Option<NodeName>,
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// Every node that might have had the group, and why it got it or not, as it was judged then.
+    pub candidates: Vec<Candidate>,
 }
 
 impl State {
+    /// Whether a group is left alone.
+    #[must_use]
+    pub fn in_maintenance(&self, group: &GroupName) -> bool {
+        self.maintenance
+            || self
+                .groups
+                .get(group)
+                .is_some_and(|group| group.maintenance)
+    }
+
+    /// Why this program cannot go on with the state, where it cannot: it holds entries whose meaning it does not know.
+    ///
+    /// # Errors
+    /// Where the committed feature level is higher than [`FEATURE_LEVEL`].
+    pub fn readable(&self) -> Result<(), String> {
+        if self.level <= FEATURE_LEVEL {
+            return Ok(());
+        }
+        Err(format!(
+            "the cluster uses feature level {}, and this program knows levels up to {FEATURE_LEVEL}: upgrade had on this node",
+            self.level
+        ))
+    }
+
     /// The committed spec, once there is one.
     #[must_use]
     pub fn spec(&self) -> Option<&ClusterSpec> {

@@ -94,7 +94,10 @@ impl Adapter {
             .filter_map(|(key, (spec, _))| Some((spec.address, *self.places[key].as_ref().ok()?)))
             .collect();
         let mut actions = reconcile(&wanted, &self.table);
-        actions.retain(|action| !self.failures.contains_key(action));
+        let untouched = self.wishes.untouched();
+        actions.retain(|action| {
+            !self.failures.contains_key(action) && !untouched.contains(&action.key().address)
+        });
         actions.truncate(ACTIONS_A_GO);
         if actions.is_empty() {
             return None;
@@ -199,7 +202,7 @@ fn concerns(change: &Change, action: Action) -> bool {
     let refused = action.key();
     match change {
         Change::Link(link) => link.index == refused.index,
-        Change::LinkGone(index) => *index == refused.index,
+        Change::LinkGone(index) | Change::Switched(index) => *index == refused.index,
         Change::Address(key, _) | Change::AddressGone(key) => key.address == refused.address,
     }
 }
