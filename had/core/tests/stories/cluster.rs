@@ -46,6 +46,8 @@ pub(crate) struct Cluster {
     pub(crate) refused: u64,
     refusing: bool,
     requests: u64,
+    /// Groups whose resources do not get down.
+    stuck: BTreeSet<GroupName>,
 }
 
 pub(crate) fn spec(failback: Failback) -> ClusterSpec {
@@ -54,6 +56,8 @@ pub(crate) fn spec(failback: Failback) -> ClusterSpec {
         name: (*name).into(),
         role: Role::Member,
         addresses: vec!["127.0.0.1:7400".parse().unwrap()],
+        capacity: 1,
+        capacity_is_hard: false,
     };
     let nodes = names.iter().zip([200, 100, 50]);
     ClusterSpec {
@@ -63,9 +67,9 @@ pub(crate) fn spec(failback: Failback) -> ClusterSpec {
             heartbeat: Duration::from_millis(100),
         },
         nodes: names.iter().map(node).collect(),
-        groups: vec![GroupSpec {
-            name: "web".into(),
-            policy: PolicySpec::IdleStandby {
+        groups: vec![group(
+            "web",
+            PolicySpec::IdleStandby {
                 nodes: nodes
                     .map(|(name, priority)| Candidate {
                         name: (*name).into(),
@@ -74,15 +78,27 @@ pub(crate) fn spec(failback: Failback) -> ClusterSpec {
                     .collect(),
                 failback,
             },
-            on_quorum_loss: OnQuorumLoss::Stop,
-            resources: vec![ResourceSpec {
-                name: "vip".into(),
-                kind: ResourceKind::Vip(VipSpec {
-                    address: "10.77.0.100".parse().unwrap(),
-                    prefix: 24,
-                    interface: InterfaceSpec::Named("eth0".to_owned()),
-                }),
-            }],
+        )],
+    }
+}
+
+/// A group with one address, which nobody else has.
+pub(crate) fn group(name: &str, policy: PolicySpec) -> GroupSpec {
+    let last = name.bytes().fold(0_u8, u8::wrapping_add);
+    GroupSpec {
+        name: name.into(),
+        policy,
+        on_quorum_loss: OnQuorumLoss::Stop,
+        load: 1,
+        with: Vec::new(),
+        apart_from: Vec::new(),
+        resources: vec![ResourceSpec {
+            name: "vip".into(),
+            kind: ResourceKind::Vip(VipSpec {
+                address: std::net::Ipv4Addr::new(10, 77, 1, last).into(),
+                prefix: 24,
+                interface: InterfaceSpec::Named("eth0".to_owned()),
+            }),
         }],
     }
 }
@@ -90,9 +106,14 @@ pub(crate) fn spec(failback: Failback) -> ClusterSpec {
 impl Cluster {
     /// All nodes up, none leading.
     pub(crate) fn new(failback: Failback) -> Self {
+        Self::of(spec(failback))
+    }
+
+    /// All nodes of a spec up, none leading.
+    pub(crate) fn of(spec: ClusterSpec) -> Self {
         let own = Configuration {
             hash: "one".to_owned(),
-            spec: spec(failback),
+            spec,
         };
         let mut cluster = Self {
             hosts: BTreeMap::new(),
@@ -107,6 +128,7 @@ impl Cluster {
             refused: 0,
             refusing: false,
             requests: 0,
+            stuck: BTreeSet::new(),
         };
         for node in own.spec.nodes.clone() {
             cluster.start(&node.name, &own, 1);
@@ -150,12 +172,14 @@ impl Cluster {
                 },
             ));
         }
-        let ready = Event::Ready {
-            group: "web".into(),
-            resource: "vip".into(),
-            ready: Ok(()),
-        };
-        self.queue.push_back((name.clone(), ready));
+        for group in &own.spec.groups {
+            let ready = Event::Ready {
+                group: group.name.clone(),
+                resource: "vip".into(),
+                ready: Ok(()),
+            };
+            self.queue.push_back((name.clone(), ready));
+        }
         self.queue
             .push_back((name.clone(), Event::Leadership(self.leadership(name))));
     }
@@ -295,6 +319,45 @@ impl Cluster {
         );
     }
 
+    /// The resources of this group do not get down any more.
+    pub(crate) fn stick(&mut self, group: &str) {
+        self.stuck.insert(group.into());
+    }
+
+    /// A daemon starts (again): another life with what the consensus remembers.
+    pub(crate) fn restart(&mut self, name: &str, spec: ClusterSpec, life: u64) {
+        let own = Configuration {
+            hash: "one".to_owned(),
+            spec,
+        };
+        self.start(&name.into(), &own, life);
+    }
+
+    /// Runs until a group is open on this node alone.
+    pub(crate) fn run_until_open_of(
+        &mut self,
+        group: &str,
+        name: &str,
+        limit: Duration,
+    ) -> Duration {
+        let start = self.now_ns;
+        while self.open_of(group) != [name] {
+            let passed = Duration::from_nanos(self.now_ns - start);
+            let open = self.open_of(group);
+            assert!(
+                passed < limit,
+                "{group}: {open:?} open after {passed:?}, not {name}"
+            );
+            self.run(STEP);
+        }
+        Duration::from_nanos(self.now_ns - start)
+    }
+
+    /// What is decided.
+    pub(crate) fn state(&self) -> State {
+        self.last_state()
+    }
+
     /// The consensus refuses every proposal from now on.
     pub(crate) fn refuse_proposals(&mut self) {
         self.refusing = true;
@@ -321,9 +384,14 @@ impl Cluster {
 
     /// Whose gate of `web` is open now.
     pub(crate) fn open(&self) -> Vec<&str> {
+        self.open_of("web")
+    }
+
+    /// Whose gate of a group is open now.
+    pub(crate) fn open_of(&self, group: &str) -> Vec<&str> {
         let open = |host: &Host| {
             host.gates
-                .get(&GroupName::from("web"))
+                .get(&GroupName::from(group))
                 .is_some_and(|until| self.now().boot < *until)
         };
         let open = self.hosts.iter().filter(|(_, host)| open(host));
@@ -371,7 +439,11 @@ impl Cluster {
             for command in host.node.handle(now, event) {
                 self.execute(&name, command);
             }
-            if self.open().len() > 1 {
+            let groups = self.last_state().groups;
+            if groups
+                .keys()
+                .any(|group| self.open_of(group.as_str()).len() > 1)
+            {
                 self.overlaps += 1;
             }
         }
@@ -389,10 +461,10 @@ impl Cluster {
                 up,
                 ..
             } => {
-                let status = if up {
-                    ResourceStatus::Up("up".to_owned())
-                } else {
-                    ResourceStatus::Down
+                let status = match (up, self.stuck.contains(&group)) {
+                    (true, _) => ResourceStatus::Up("up".to_owned()),
+                    (false, false) => ResourceStatus::Down,
+                    (false, true) => ResourceStatus::Failed("busy".to_owned()),
                 };
                 let resource = resource.name;
                 self.queue.push_back(event(Event::Resource {
@@ -441,6 +513,7 @@ impl Cluster {
             | Command::ReplaceVoter { .. }
             | Command::Form { .. }
             | Command::Announce { .. }
+            | Command::HandsOff { .. }
             | Command::Log { .. } => {}
         }
     }

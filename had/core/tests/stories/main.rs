@@ -6,6 +6,7 @@
 )]
 
 mod cluster;
+mod schemes;
 
 use std::time::Duration;
 
