@@ -23,11 +23,11 @@ const KEYS: Keys = Keys {
         "allow_insecure",
         "tls",
     ],
-    later: &[],
+    ..Keys::NONE
 };
 const TLS_KEYS: Keys = Keys {
     known: &["ca", "cert", "key"],
-    later: &[],
+    ..Keys::NONE
 };
 
 /// Below this a heartbeat says nothing that a lost packet does not say: kernels and switches hold packets that long.
@@ -60,7 +60,7 @@ pub(crate) fn read(file: &Section<'_>, folder: &Path, findings: &mut Findings) -
     section.require("name", "name = \"web\"", findings);
     let name = section.value("name", findings, values::name);
     let timing = timing(&section, findings);
-    let on_quorum_loss = on_quorum_loss(&section, findings);
+    let on_quorum_loss = on_quorum_loss(&section, "a group", findings);
     let http = section
         .value("http", findings, values::listen)
         .map(At::into_inner);
@@ -82,16 +82,24 @@ pub(crate) fn read(file: &Section<'_>, folder: &Path, findings: &mut Findings) -
     })
 }
 
-/// `on_quorum_loss`, of the cluster or of a group.
+/// `on_quorum_loss`, of the cluster or of a group; `whom` is what it rules.
 pub(crate) fn on_quorum_loss(
     section: &Section<'_>,
+    whom: &str,
     findings: &mut Findings,
 ) -> Option<OnQuorumLoss> {
-    let known = [("stop", OnQuorumLoss::Stop)];
-    let read = |text: &str| values::word("on_quorum_loss", text, &known, &["keep"]);
-    section
-        .value("on_quorum_loss", findings, read)
-        .map(At::into_inner)
+    let known = [("stop", OnQuorumLoss::Stop), ("keep", OnQuorumLoss::Keep)];
+    let wanted = section.value("on_quorum_loss", findings, |text| {
+        values::word("on_quorum_loss", text, &known, &[])
+    })?;
+    if *wanted.get_ref() == OnQuorumLoss::Keep {
+        findings.warn(
+            wanted.span(),
+            format!("without a majority two nodes may serve {whom} at once"),
+            "write \"stop\" unless two that answer do less harm than none",
+        );
+    }
+    Some(wanted.into_inner())
 }
 
 fn gate(section: &Section<'_>, findings: &mut Findings) -> GatePreference {

@@ -1,9 +1,9 @@
 //! `cluster.toml` parsed into checked types.
 //!
 //! ```text
-//!  text ──▶ toml's table with spans ──▶ cluster, node, group, resource: keys and values ──▶ check: names and numbers
-//!                     │                                   │                                       │ across the file
-//!                     └───────────────────────────────────┴──────────▶ findings ◀─────────────────┘
+//!  text ──▶ toml's table with spans ──▶ cluster, node, group, resource: keys and values ──▶ check: names, numbers and
+//!                     │                                   │                                    │ circles across the file
+//!                     └───────────────────────────────────┴──────────▶ findings ◀──────────────┘
 //! ```
 //!
 //! All errors are found at once; each says where it is and what to write instead. What comes out of [`load`] holds no
@@ -38,7 +38,7 @@ use section::{Keys, Section};
 
 const KEYS: Keys = Keys {
     known: &["cluster", "node", "group"],
-    later: &[],
+    ..Keys::NONE
 };
 
 /// What a file says, checked.
@@ -124,8 +124,7 @@ fn read(
     let cluster = cluster::read(&file, path.parent().unwrap_or(Path::new("")), findings);
     let nodes = node::read(&file, findings);
     let groups = group::read(&file, findings);
-    check::nodes(&nodes, findings);
-    check::groups(&groups, &nodes, findings);
+    check::file(&nodes, &groups, findings);
     let cluster = cluster?;
     let spec = ClusterSpec {
         name: cluster.name,

@@ -28,6 +28,7 @@ const KEYS: Keys = Keys {
         "scheduler",
         "server",
     ],
+    ..Keys::NONE
 };
 const LATER_KINDS: &[&str] = &["service", "director"];
 

@@ -20,7 +20,24 @@ const EXAMPLES: &[(&str, &str)] = &[
     ),
     ("http", "http = \"0.0.0.0:9400\""),
     ("address", "address = \"10.77.0.100/24\""),
+    ("policy", "policy = \"idle-standby\""),
+    ("on_quorum_loss", "on_quorum_loss = \"stop\" or \"keep\""),
+    ("primary", "primary = \"h1\""),
+    ("backup", "backup = \"h2\""),
+    ("home", "home = \"h1\""),
+    ("partners", "partners = [\"h2\", \"h3\"]"),
+    ("displaces", "displaces = [\"reports\"]"),
+    ("with", "with = [\"web\"]"),
+    ("apart_from", "apart_from = [\"web\"]"),
+    ("load", "a whole number, such as load = 4"),
+    ("capacity", "a whole number, such as capacity = 10"),
 ];
+
+/// What to write for a key, or else what is said of its type.
+pub(crate) fn example<'a>(key: &str, otherwise: &'a str) -> &'a str {
+    let known = EXAMPLES.iter().find(|(known, _)| *known == key);
+    known.map_or(otherwise, |(_, example)| example)
+}
 
 /// The keys of a kind of table.
 #[derive(Clone, Copy)]
@@ -29,6 +46,28 @@ pub(crate) struct Keys {
     pub(crate) known: &'static [&'static str],
     /// Those that are refused as "not supported yet".
     pub(crate) later: &'static [&'static str],
+    /// Those that stand in other tables, or in tables of this kind that say something else.
+    pub(crate) misplaced: &'static [Misplaced],
+}
+
+impl Keys {
+    /// No key at all.
+    pub(crate) const NONE: Self = Self {
+        known: &[],
+        later: &[],
+        misplaced: &[],
+    };
+}
+
+/// A key that has a meaning, but not here.
+pub(crate) struct Misplaced {
+    pub(crate) key: &'static str,
+    /// Why not here.
+    pub(crate) message: &'static str,
+    /// What to write instead.
+    pub(crate) help: &'static str,
+    /// The keys that say here what was meant: nobody says that they are missing.
+    pub(crate) instead: &'static [&'static str],
 }
 
 /// One table.
@@ -51,6 +90,7 @@ impl<'a> Section<'a> {
         keys: Keys,
         findings: &mut Findings,
     ) -> Self {
+        let misplaced = || keys.misplaced.iter();
         let all = || keys.known.iter().chain(keys.later).copied();
         let mut meant = Vec::new();
         for key in table.keys() {
@@ -58,13 +98,29 @@ impl<'a> Section<'a> {
             if all().any(|known| known == word) {
                 continue;
             }
-            let nearest = similar::nearest(word, all());
-            let help = match nearest {
-                Some(nearest) => format!("did you mean `{nearest}`?"),
-                None => format!("{name} may have: {}", keys.known.join(", ")),
+            if let Some(found) = misplaced().find(|one| one.key == word) {
+                findings.error(key.span(), found.message, found.help);
+                meant.extend(found.instead);
+                continue;
+            }
+            let elsewhere = misplaced().map(|one| one.key);
+            let nearest = similar::nearest(word, all().chain(elsewhere));
+            let found = nearest.and_then(|key| misplaced().find(|one| one.key == key));
+            let help = match (nearest, found) {
+                (
+                    _,
+                    Some(Misplaced {
+                        key, message, help, ..
+                    }),
+                ) => {
+                    format!("did you mean `{key}`? But {message}; {help}")
+                }
+                (Some(nearest), None) => format!("did you mean `{nearest}`?"),
+                (None, None) => format!("{name} may have: {}", keys.known.join(", ")),
             };
             findings.error(key.span(), format!("unknown key `{word}` in {name}"), help);
             meant.extend(nearest);
+            meant.extend(found.iter().flat_map(|one| one.instead));
         }
         Self {
             name,
@@ -81,10 +137,7 @@ impl<'a> Section<'a> {
             name,
             table,
             span,
-            keys: Keys {
-                known: &[],
-                later: &[],
-            },
+            keys: Keys::NONE,
             meant: Vec::new(),
         }
     }
@@ -134,11 +187,7 @@ impl<'a> Section<'a> {
         let value = self.get(key)?;
         match value.get_ref().as_str() {
             Some(text) => Some(At::new(value.span(), text)),
-            None => {
-                let example = EXAMPLES.iter().find(|(known, _)| *known == key);
-                let meant = example.map_or("text in quotes", |(_, example)| example);
-                mismatch(key, meant, value, findings)
-            }
+            None => mismatch(key, example(key, "text in quotes"), value, findings),
         }
     }
 
@@ -184,16 +233,34 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A list; `None` where it is missing or none.
+    /// A whole number from 1 to `most`.
+    pub(crate) fn count(&self, key: &str, most: u32, findings: &mut Findings) -> Option<At<u32>> {
+        let value = self.get(key)?;
+        let example = example(key, "a whole number");
+        let Some(integer) = value.get_ref().as_integer() else {
+            return mismatch(key, example, value, findings);
+        };
+        match u32::from_str_radix(integer.as_str(), integer.radix()) {
+            Ok(number) if (1..=most).contains(&number) => Some(At::new(value.span(), number)),
+            Ok(_) | Err(_) => {
+                let message = format!("`{key}` is {integer}: it goes from 1 to {most}");
+                findings.error(value.span(), message, format!("write {example}"));
+                None
+            }
+        }
+    }
+
+    /// A list; `None` where it is missing or none. `meant` is what to write.
     pub(crate) fn list(
         &self,
         key: &str,
+        meant: &str,
         findings: &mut Findings,
     ) -> Option<At<Vec<&'a Spanned<DeValue<'a>>>>> {
         let value = self.get(key)?;
         match value.get_ref().as_array() {
             Some(list) => Some(At::new(value.span(), list.iter().collect())),
-            None => mismatch(key, "a list in [brackets]", value, findings),
+            None => mismatch(key, meant, value, findings),
         }
     }
 

@@ -160,10 +160,7 @@ pub(crate) fn word<T: Copy>(
         .collect();
     if later.contains(&text) {
         let message = format!("{key} = \"{text}\" is not supported yet");
-        return Err(Problem::new(
-            message,
-            format!("write {}", words.join(" or ")),
-        ));
+        return Err(Problem::new(message, format!("write {}", either(&words))));
     }
     let all = known
         .iter()
@@ -171,11 +168,23 @@ pub(crate) fn word<T: Copy>(
         .chain(later.iter().copied());
     let help = match similar::nearest(text, all) {
         Some(meant) if later.contains(&meant) => {
-            let words = words.join(" or ");
+            let words = either(&words);
             format!("did you mean \"{meant}\"? It is not supported yet: write {words}")
         }
         Some(meant) => format!("did you mean \"{meant}\"?"),
-        None => format!("write {}", words.join(" or ")),
+        None => format!("write {}", either(&words)),
     };
     Err(Problem::new(format!("`{text}` is no {key}"), help))
+}
+
+/// One of them: "a, b or c".
+pub(crate) fn either(words: &[String]) -> String {
+    match words {
+        [first @ .., before, last] => {
+            let mut all = first.to_vec();
+            all.push(format!("{before} or {last}"));
+            all.join(", ")
+        }
+        _ => words.join(", "),
+    }
 }
