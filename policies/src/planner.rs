@@ -1,268 +1,128 @@
-//! Where each group should be.
+//! Where every group should be: one group after the other, in rounds.
 //!
-//! | the owner | the group |
-//! | --- | --- |
-//! | none | goes to the best eligible node |
-//! | silent | stays: nothing is taken before the lease is known to have ended |
-//! | lost | goes to the best eligible node, or has no owner |
-//! | drained, ending, not ready, not listed | goes to the best eligible node; stays where there is none |
-//! | well, or has not said whether it is ready | stays, unless a failback is due |
+//! A round plans each group once, in the planning order. What is planned counts where it was planned, the rest where it
+//! stands. So a group may miss a node that a later one leaves in the same round; therefore rounds are repeated, each
+//! from where the last one led, until nothing moves. That end is always reached: an owner is judged only against what
+//! is planned before it, so the first group in the order that a further round moves can only get something better (an
+//! owner where it had none, a node that it need not leave, one that its scheme prefers), and nothing before it changes.
+//!
+//! Where that led is then decided once more from the owners as they are, so that every reason tells of one move.
 
 use std::time::Duration;
 
-use crate::failback::Failback;
-use crate::field::{Field, Judged, presence};
+use crate::choice::{Choice, choose};
+use crate::degraded;
 use crate::names::NodeName;
-use crate::plan::{Candidate, Cause, Decision, Idle, Plan, Verdict};
-use crate::view::{GroupView, Presence, Readiness, View};
-use crate::words;
+use crate::order;
+use crate::places::Places;
+use crate::plan::Plan;
+use crate::report;
+use crate::scheme;
+use crate::view::View;
 
 /// Decides where every group should be. Planning again after the plan was carried out moves nothing.
 #[must_use]
 pub fn plan(view: &View) -> Plan {
-    let mut again_in = None;
-    let decisions = view
-        .groups
-        .iter()
-        .map(|group| {
-            let field = Field::judge(view, group, group.pinned.as_ref());
-            let choice = choose(view, group, &field);
-            again_in = again_in.into_iter().chain(choice.again_in).min();
-            Decision {
-                group: group.name.clone(),
-                candidates: report(view, group, &field, choice.owner.as_ref()),
-                cause: choice.cause.filter(|_| choice.owner != group.owner),
-                idle: choice.owner.is_none().then_some(Idle::NoCandidate),
-                owner: choice.owner,
-                reason: choice.reason,
-            }
-        })
-        .collect();
+    let order = order::planning(view);
+    let (choices, again_in) = settle(view, &order);
+    let owners = owners_of(&choices);
+    let mut places = Places::standing(view, &order, &owners);
+    for (index, owner) in owners.iter().enumerate() {
+        places.settle(index, owner.as_ref());
+    }
+    let choices = choices.into_iter().enumerate();
     Plan {
-        decisions,
+        decisions: choices
+            .map(|(index, choice)| report::decision(&places, index, choice))
+            .collect(),
         again_in,
-        degraded: Vec::new(),
+        degraded: degraded::of(view, &owners),
     }
 }
 
-/// A decision before its report.
-struct Choice {
-    owner: Option<NodeName>,
-    cause: Option<Cause>,
-    reason: String,
-    again_in: Option<Duration>,
+/// Choices after which nothing moves, and when time alone would change that.
+fn settle(view: &View, order: &[usize]) -> (Vec<Choice>, Option<Duration>) {
+    let (end, trail) = follow(view, order);
+    let mut ends = owners(&end);
+    for _ in 0..TELLINGS {
+        let told = round(view, order, &ends);
+        let reached = owners_of(&told);
+        if reached == ends
+            && let Some(again_in) = rests(&carried_out(view, &told), order)
+        {
+            return (told, again_in);
+        }
+        ends = reached;
+    }
+    let again_in = rests(&end, order).unwrap_or_default();
+    (trail, again_in)
 }
 
-impl Choice {
-    fn stay(owner: &NodeName, reason: String) -> Self {
-        Self {
-            owner: Some(owner.clone()),
-            cause: None,
-            reason,
-            again_in: None,
+/// Where the rounds led is told as one move each. If that leads elsewhere, and nothing moves from there either, the
+/// shorter way is taken; else each group keeps the reason of its last step.
+const TELLINGS: usize = 2;
+
+/// Rounds until nothing moves: the view at the end, and for each group the last step that it made.
+fn follow(view: &View, order: &[usize]) -> (View, Vec<Choice>) {
+    let mut now = view.clone();
+    let mut trail: Vec<Choice> = Vec::new();
+    for _ in 0..=rounds(view) {
+        let next = round(&now, order, &owners(&now));
+        let moves = owners_of(&next) != owners(&now);
+        now = carried_out(&now, &next);
+        if trail.is_empty() {
+            trail = next;
+        } else if moves {
+            for (step, next) in trail.iter_mut().zip(next) {
+                step.then(next);
+            }
+        }
+        if !moves {
+            break;
         }
     }
-
-    fn go(to: &Judged, cause: Cause, reason: String) -> Self {
-        Self {
-            owner: Some(to.node.clone()),
-            cause: Some(cause),
-            reason,
-            again_in: None,
-        }
-    }
-
-    fn nobody(field: &Field, cause: Cause) -> Self {
-        let reason = format!("no eligible node: {}", words::refused(field, None));
-        Self {
-            owner: None,
-            cause: Some(cause),
-            reason,
-            again_in: None,
-        }
-    }
+    (now, trail)
 }
 
-/// Whether the present owner may keep the group.
-enum Standing {
-    /// Yes, unless a failback is due.
-    Holds,
-    /// Yes: nothing may be taken from it yet.
-    Silent,
-    /// It has lost it already.
-    Lost,
-    /// Only where nobody else can take it. With what is said of the owner.
-    Leaves(Cause, String),
+/// More rounds than any cluster needs: in each of them some group gets something better.
+fn rounds(view: &View) -> usize {
+    view.groups.len() * (view.nodes.len() + 2)
 }
 
-fn choose(view: &View, group: &GroupView, field: &Field) -> Choice {
-    let Some(owner) = &group.owner else {
-        return match field.eligible().next() {
-            Some(best) => Choice::go(best, Cause::FirstPlacement, words::first(field, best)),
-            None => Choice::nobody(field, Cause::FirstPlacement),
-        };
-    };
-    match standing(view, group, owner) {
-        Standing::Holds => hold(view, group, field, owner),
-        Standing::Silent => Choice::stay(
-            owner,
-            format!("{owner} does not renew its lease, which may still run: nothing is taken yet"),
-        ),
-        Standing::Lost => match field.eligible().next() {
-            Some(best) => {
-                let reason = format!("{owner} is lost; {}", words::first(field, best));
-                Choice::go(best, Cause::OwnerLost, reason)
-            }
-            None => Choice::nobody(field, Cause::OwnerLost),
-        },
-        Standing::Leaves(cause, what) => match field.best_but(owner) {
-            Some(best) => {
-                let reason = format!("{owner} {what}; {}", words::first(field, best));
-                Choice::go(best, cause, reason)
-            }
-            None => {
-                let others = words::refused(field, Some(owner));
-                let reason = format!("{owner} {what}, but nobody else can take it: {others}");
-                Choice::stay(owner, reason)
-            }
-        },
+/// Decides every group once. Those that are not yet decided count at `standing`.
+fn round(view: &View, order: &[usize], standing: &[Option<NodeName>]) -> Vec<Choice> {
+    let mut places = Places::standing(view, order, standing);
+    let mut choices: Vec<Option<Choice>> = vec![None; view.groups.len()];
+    for &index in order {
+        let choice = choose(&places, index);
+        places.settle(index, choice.owner.as_ref());
+        choices[index] = Some(choice);
     }
+    choices.into_iter().flatten().collect()
 }
 
-fn standing(view: &View, group: &GroupView, owner: &NodeName) -> Standing {
-    match presence(view, owner) {
-        Presence::Lost => return Standing::Lost,
-        Presence::Silent => return Standing::Silent,
-        Presence::Online { .. } => {}
-    }
-    let node = view.node(owner);
-    if node.is_some_and(|node| node.drained) {
-        return Standing::Leaves(Cause::OwnerDrained, "is drained".to_owned());
-    }
-    if node.is_some_and(|node| node.leaving) {
-        return Standing::Leaves(Cause::OwnerLeaving, "is ending".to_owned());
-    }
-    if !group.scheme.lists(owner) {
-        let what = "is not among the group's nodes any more".to_owned();
-        return Standing::Leaves(Cause::OwnerNotListed, what);
-    }
-    match group.readiness.get(owner) {
-        Some(Readiness::NotReady(why)) => {
-            Standing::Leaves(Cause::OwnerNotReady, format!("is not ready ({why})"))
-        }
-        Some(Readiness::Ready { .. }) | None => Standing::Holds,
-    }
+/// `None` where a round would move something, else when time alone would.
+fn rests(view: &View, order: &[usize]) -> Option<Option<Duration>> {
+    let owners = owners(view);
+    let choices = round(view, order, &owners);
+    let again_in = choices.iter().filter_map(|choice| choice.again_in).min();
+    (owners_of(&choices) == owners).then_some(again_in)
 }
 
-/// The owner is well: it keeps the group unless the best eligible node is preferred to it and its return is due.
-///
-/// Only the best one is looked at. Returning first to the second-best, whose return is due, and then to the best would
-/// interrupt the service twice; and a best node that never becomes stable is vetoed meanwhile, so that the second-best
-/// is the best.
-fn hold(view: &View, group: &GroupView, field: &Field, owner: &NodeName) -> Choice {
-    let Some(present) = field.get(owner) else {
-        return Choice::stay(owner, "it owns the group".to_owned());
-    };
-    let Some(best) = field.eligible().find(|judged| judged.beats(present)) else {
-        return Choice::stay(owner, words::first(field, present));
-    };
-    let Some(wait) = group.scheme.failback().wait(view.lease) else {
-        return Choice::stay(
-            owner,
-            format!("it owns the group, and failback to {} is manual", best.node),
-        );
-    };
-    let stable = format!(
-        "{} has been online and ready for {}",
-        best.node,
-        words::duration(wait)
-    );
-    match wait.checked_sub(best.stable).filter(|left| !left.is_zero()) {
-        None => {
-            let reason = format!("failback: {stable}; {}", words::first(field, best));
-            Choice::go(best, Cause::Failback, reason)
-        }
-        Some(left) => Choice {
-            again_in: Some(left),
-            ..Choice::stay(owner, format!("it owns the group until {stable}"))
-        },
+/// The view once every choice is carried out.
+fn carried_out(view: &View, choices: &[Choice]) -> View {
+    let mut after = view.clone();
+    for (group, choice) in after.groups.iter_mut().zip(choices) {
+        scheme::rotate(view, group, choice.owner.clone());
     }
+    after
 }
 
-/// Every node with what became of it: the chosen one, the standbys in their order, then the vetoed.
-fn report(
-    view: &View,
-    group: &GroupView,
-    field: &Field,
-    owner: Option<&NodeName>,
-) -> Vec<Candidate> {
-    let chosen = owner.and_then(|owner| field.get(owner));
-    let candidate = |judged: &Judged, verdict| Candidate {
-        node: judged.node.clone(),
-        rank: format!("priority {}", judged.preference),
-        verdict,
-    };
-    let others = |eligible: bool| {
-        field
-            .all()
-            .filter(move |judged| judged.eligible() == eligible && Some(&judged.node) != owner)
-    };
-    let standbys = others(true).map(|judged| {
-        candidate(
-            judged,
-            Verdict::Standby {
-                why: standby(view, group, judged, owner, chosen),
-                change: None,
-            },
-        )
-    });
-    let vetoed =
-        others(false).map(|judged| candidate(judged, Verdict::Vetoed(judged.vetoes.clone())));
-    chosen
-        .map(|judged| candidate(judged, Verdict::Chosen))
-        .into_iter()
-        .chain(standbys)
-        .chain(vetoed)
-        .collect()
+fn owners(view: &View) -> Vec<Option<NodeName>> {
+    let owners = view.groups.iter().map(|group| group.owner.clone());
+    owners.collect()
 }
 
-/// Why an eligible node does not get the group, and what would have to change.
-fn standby(
-    view: &View,
-    group: &GroupView,
-    judged: &Judged,
-    owner: Option<&NodeName>,
-    chosen: Option<&Judged>,
-) -> String {
-    let (Some(owner), Some(chosen)) = (owner, chosen) else {
-        let owner = owner.map_or("the present owner", NodeName::as_str);
-        return format!("{owner} must give the group up first");
-    };
-    if judged.beats(chosen) {
-        return match group.scheme.failback() {
-            Failback::Manual => {
-                format!(
-                    "preferred to {owner}; gets it by `hactl failback {}`",
-                    group.name
-                )
-            }
-            failback @ (Failback::Auto | Failback::After(_)) => {
-                let wait = failback.wait(view.lease).unwrap_or_default();
-                format!(
-                    "preferred to {owner}; gets it when online and ready for {}",
-                    words::duration(wait)
-                )
-            }
-        };
-    }
-    if chosen.pinned {
-        return format!("the group is pinned to {owner}");
-    }
-    if judged.ties(chosen) {
-        return format!("priority {} as {owner}", judged.preference);
-    }
-    format!(
-        "priority {} is below {} of {owner}",
-        judged.preference, chosen.preference
-    )
+fn owners_of(choices: &[Choice]) -> Vec<Option<NodeName>> {
+    choices.iter().map(|choice| choice.owner.clone()).collect()
 }

@@ -68,8 +68,15 @@ impl fmt::Display for Veto {
             Self::Full {
                 would_carry,
                 capacity,
-            } => write!(f, "would carry {would_carry} of {capacity}"),
-            Self::GivesWay { to } => write!(f, "runs {}, which displaces it", words::and(to)),
+            } => write!(f, "is full: it would carry {would_carry} of {capacity}"),
+            Self::GivesWay { to } => {
+                let verb = if to.len() == 1 {
+                    "displaces"
+                } else {
+                    "displace"
+                };
+                write!(f, "runs {}, which {verb} it", words::and(to))
+            }
             Self::Apart { from } => {
                 write!(f, "runs {}, which it keeps apart from", words::and(from))
             }
@@ -95,7 +102,7 @@ impl Veto {
             Self::Banned(_) => format!("`hactl group clear {group}`, or wait until the ban ends"),
             Self::NotQueued => format!("when {node} has joined the queue"),
             Self::Full { .. } => {
-                format!("when {node} carries less, or a higher `capacity` of {node}")
+                format!("when {node} carries less, or with a higher `capacity` in the file")
             }
             Self::GivesWay { to } => format!("when {}", leave(to, node)),
             Self::Apart { from } => format!("when {}", leave(from, node)),

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::between::Hindrance;
 use crate::field::{Field, Judged};
-use crate::names::NodeName;
+use crate::names::{GroupName, NodeName};
 use crate::veto::Veto;
 
 /// "a", "a and b", "a, b and c".
@@ -17,60 +18,126 @@ pub(crate) fn and<T: fmt::Display>(items: &[T]) -> String {
     }
 }
 
-/// "is drained and is lost".
+/// "a, b, c".
+pub(crate) fn list<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
+    let text: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
+    text.join(", ")
+}
+
+/// "is lost and is drained".
 pub(crate) fn vetoes(vetoes: &[Veto]) -> String {
-    vetoes
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(" and ")
+    let text: Vec<String> = vetoes.iter().map(ToString::to_string).collect();
+    text.join(" and ")
 }
 
 /// "h2 is drained, h3 is lost", for every vetoed node but `but`.
 pub(crate) fn refused(field: &Field, but: Option<&NodeName>) -> String {
-    let text: Vec<String> = field
-        .all()
-        .filter(|judged| !judged.eligible() && Some(&judged.node) != but)
-        .map(|judged| format!("{} {}", judged.node, vetoes(&judged.vetoes)))
-        .collect();
+    let text = list(
+        field
+            .all()
+            .filter(|judged| !judged.eligible() && Some(judged.node()) != but)
+            .map(|judged| format!("{} {}", judged.node(), vetoes(&judged.vetoes))),
+    );
     if text.is_empty() {
         "the group has no other node".to_owned()
     } else {
-        text.join(", ")
+        text
     }
 }
 
-/// Why a node comes first among the eligible; says so where only the name decided.
-pub(crate) fn first(field: &Field, chosen: &Judged) -> String {
-    if chosen.pinned {
-        return "pinned by an operator".to_owned();
-    }
-    let others: Vec<&Judged> = field
-        .eligible()
-        .filter(|judged| judged.node != chosen.node)
-        .collect();
-    if others.is_empty() && field.all().count() > 1 {
-        return "the only eligible node".to_owned();
-    }
-    let (tied, by_name) = ties(&others, chosen);
-    match (tied.is_empty(), by_name) {
-        (true, _) => "highest priority among the eligible".to_owned(),
-        (false, true) => {
-            format!("highest priority among the eligible, before {tied} by name alone")
+/// Why nobody has the group: whom it follows in vain, whom it gives way to, and what every node lacks.
+pub(crate) fn nobody(field: &Field) -> String {
+    match followed(field).as_slice() {
+        [] => {}
+        [(group, None), ..] => return format!("it follows {group}, which has no owner"),
+        [(group, Some(owner))] => return format!("it follows {group} {}", unable(field, owner)),
+        several @ [_, _, ..] => {
+            let places = several.iter().map(|(group, owner)| match owner {
+                Some(owner) => format!("{group} (on {owner})"),
+                None => format!("{group} (nowhere)"),
+            });
+            let places: Vec<String> = places.collect();
+            return format!("it follows {}, which are not together", and(&places));
         }
-        (false, false) => format!("highest priority among the eligible, level with {tied}"),
+    }
+    let displaced = list(field.all().filter_map(|judged| {
+        let to = gives_way(judged)?;
+        Some(format!("{} on {}", and(to), judged.node()))
+    }));
+    let others: Vec<String> = field
+        .all()
+        .filter(|judged| gives_way(judged).is_none())
+        .map(|judged| format!("{} {}", judged.node(), vetoes(&judged.vetoes)))
+        .collect();
+    match (displaced.is_empty(), others.is_empty()) {
+        (true, true) => "no node may own it".to_owned(),
+        (true, false) => format!("no eligible node: {}", list(others)),
+        (false, true) => format!("it gives way to {displaced}"),
+        (false, false) => format!("it gives way to {displaced}; {}", list(others)),
     }
 }
 
-/// The names level with a node, and whether it is the first of them by name.
-fn ties(others: &[&Judged], chosen: &Judged) -> (String, bool) {
-    let tied: Vec<&str> = others
-        .iter()
-        .filter(|other| other.ties(chosen))
-        .map(|other| other.node.as_str())
+/// The displacers, where they alone forbid a node. A node that is silent just now is no other reason: it may be heard
+/// again in a moment, and what rests because it gave way goes on resting for that.
+pub(crate) fn gives_way(judged: &Judged) -> Option<&[GroupName]> {
+    match judged.vetoes.as_slice() {
+        [Veto::GivesWay { to }] | [Veto::Silent, Veto::GivesWay { to }] => Some(to),
+        [] | [_, ..] => None,
+    }
+}
+
+/// The followed groups that are not on every node of the field, and where they are: those that are nowhere first.
+pub(crate) fn followed(field: &Field) -> Vec<(&GroupName, Option<&NodeName>)> {
+    let vetoes = field.all().flat_map(|judged| &judged.vetoes);
+    let mut found: Vec<(&GroupName, Option<&NodeName>)> = vetoes
+        .filter_map(|veto| match veto {
+            Veto::NotWith { group, owner } => Some((group, owner.as_ref())),
+            Veto::Lost
+            | Veto::Silent
+            | Veto::Drained
+            | Veto::Leaving
+            | Veto::NotReady(_)
+            | Veto::ReadinessUnknown
+            | Veto::Banned(_)
+            | Veto::NotQueued
+            | Veto::Full { .. }
+            | Veto::GivesWay { .. }
+            | Veto::Apart { .. } => None,
+        })
         .collect();
-    let by_name = tied.iter().all(|other| chosen.node.as_str() < *other);
-    (tied.join(" and "), by_name)
+    found.sort_by_key(|(group, owner)| (owner.is_some(), *group));
+    found.dedup();
+    found
+}
+
+/// Why a group cannot be where the one that it follows is.
+fn unable(field: &Field, owner: &NodeName) -> String {
+    match field.get(owner) {
+        None => format!("to {owner}, which is not among its nodes"),
+        Some(there) => format!("to {owner}, but {owner} {}", vetoes(&there.vetoes)),
+    }
+}
+
+/// "logs, which follows it, could not run: it is not ready (no carrier)", said of a node.
+pub(crate) fn hindered(hindrance: &Hindrance, node: &NodeName) -> String {
+    let why = match &hindrance.veto {
+        Some(veto) => format!("{node} {veto}"),
+        None => format!("{node} is not among its nodes"),
+    };
+    let follower = &hindrance.follower;
+    format!("{follower}, which follows it, could not run: {why}")
+}
+
+/// "1st", "2nd", "3rd", "4th", "11th".
+pub(crate) fn ordinal(number: usize) -> String {
+    let ending = match (number % 10, number % 100) {
+        (_, 11..=13) => "th",
+        (1, _) => "st",
+        (2, _) => "nd",
+        (3, _) => "rd",
+        _ => "th",
+    };
+    format!("{number}{ending}")
 }
 
 /// "600 ms", "30 s", "90 s", "2 min".

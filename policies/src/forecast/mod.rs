@@ -1,4 +1,6 @@
-//! What a loss would mean.
+//! What a loss would mean, told before it happens.
+//!
+//! `sides` finds who is left on the side of the majority, `fates` lets the planner decide there, `words` tells it.
 
 use std::time::Duration;
 
@@ -8,6 +10,10 @@ use crate::degraded::Degraded;
 use crate::names::{GroupName, NodeName};
 use crate::operator::Refused;
 use crate::view::View;
+
+mod fates;
+mod sides;
+mod words;
 
 /// Who votes, and who leads.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -115,6 +121,17 @@ mod millis {
 /// # Errors
 /// Where the scenario names nobody, an unknown node, or puts a node into two parts or none.
 pub fn forecast(view: &View, seats: &Seats, scenario: &Scenario) -> Result<Forecast, Refused> {
-    let _ = (view, seats, scenario);
-    Err(Refused("the forecast is not written yet".to_owned()))
+    let sides = sides::of(view, seats, scenario)?;
+    let outcome = if sides.goes_on.is_empty() {
+        fates::without_majority(view, &sides)
+    } else {
+        fates::with_majority(view, seats, &sides)
+    };
+    Ok(Forecast {
+        summary: words::summary(view, scenario, &sides, &outcome.groups),
+        notes: words::notes(view, seats, &sides, &outcome.groups),
+        goes_on: sides.goes_on,
+        groups: outcome.groups,
+        degraded: outcome.degraded,
+    })
 }

@@ -1,11 +1,40 @@
-//! The four schemes: which nodes may own a group, and in which order it prefers them.
+//! The four schemes: which nodes may own a group, in which order each prefers them, and how that is said.
+//!
+//! One file a scheme, with the same three functions: `ranked` (its nodes, best first), `first` (why the chosen one comes
+//! first) and `behind` (why another does not).
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::failback::Failback;
+use crate::field::{Field, Judged};
 use crate::names::NodeName;
+use crate::places::Places;
+use crate::view::GroupView;
+use crate::words;
+
+mod idle_standby;
+mod mutual_takeover;
+mod rotating_standby;
+mod simple_failover;
+
+pub(crate) use rotating_standby::rotate;
+
+/// What a scheme thinks of a node.
+#[derive(Clone, Debug)]
+pub(crate) struct Ranked {
+    /// The node.
+    pub(crate) node: NodeName,
+    /// What a failback looks at; higher is better. The rest of the order never moves a group.
+    pub(crate) preference: i64,
+    /// Nodes of the same level are ordered by name or by their place in the file alone.
+    pub(crate) level: usize,
+    /// "priority 200".
+    pub(crate) words: String,
+    /// What it would carry of its capacity, where that orders the nodes: "3 of 4".
+    pub(crate) burden: Option<String>,
+}
 
 /// A scheme with the parameters that matter for placement.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -93,4 +122,104 @@ impl Scheme {
             Self::MutualTakeover { .. } => "mutual-takeover",
         }
     }
+
+    /// Whether a queue orders its nodes.
+    pub(crate) fn rotates(&self) -> bool {
+        match self {
+            Self::RotatingStandby { .. } => true,
+            Self::IdleStandby { .. }
+            | Self::SimpleFailover { .. }
+            | Self::MutualTakeover { .. } => false,
+        }
+    }
+
+    /// The nodes of a group in the scheme's order, vetoed ones too.
+    pub(crate) fn ranked(
+        &self,
+        places: &Places,
+        index: usize,
+        stays: Option<&NodeName>,
+    ) -> Vec<Ranked> {
+        let listed = self.nodes();
+        match self {
+            Self::IdleStandby { priorities, .. } => idle_standby::ranked(priorities),
+            Self::RotatingStandby { .. } => {
+                rotating_standby::ranked(&places.view.groups[index], &listed, stays)
+            }
+            Self::SimpleFailover {
+                primary, backup, ..
+            } => simple_failover::ranked(primary, backup),
+            Self::MutualTakeover { home, .. } => {
+                mutual_takeover::ranked(places, index, home, &listed)
+            }
+        }
+    }
+}
+
+/// Why a node comes first among the eligible; says so where only the name or the place decided. `told` is a node of
+/// which the reason has already told why it does not have the group.
+pub(crate) fn first(
+    group: &GroupView,
+    field: &Field,
+    chosen: &Judged,
+    told: Option<&NodeName>,
+) -> String {
+    let owner = group.owner.as_ref();
+    let alone = field.all().count() > 1 && field.best_but(chosen.node()).is_none();
+    let only = || "the only eligible node".to_owned();
+    if !field.follows().is_empty() {
+        let followed = words::and(field.follows());
+        return match owner == Some(chosen.node()) {
+            true => format!("it follows {followed}"),
+            false => format!("it follows {followed} to {}", chosen.node()),
+        };
+    }
+    if chosen.pinned {
+        return "pinned by an operator".to_owned();
+    }
+    let first = match &group.scheme {
+        Scheme::IdleStandby { .. } if alone => only(),
+        Scheme::IdleStandby { .. } => idle_standby::first(field, chosen),
+        Scheme::RotatingStandby { .. } => rotating_standby::first(field, chosen, owner),
+        Scheme::SimpleFailover { primary, .. } => {
+            simple_failover::first(field, chosen, primary, told)
+        }
+        Scheme::MutualTakeover { home, .. } => {
+            mutual_takeover::first(field, chosen, home, owner, told)
+        }
+    };
+    match passed_over(field, chosen) {
+        Some(why) => format!("{first}; {why}"),
+        None => first,
+    }
+}
+
+/// A node that would come before the chosen one but for a group that follows and could not run there.
+fn passed_over(field: &Field, chosen: &Judged) -> Option<String> {
+    let passed = field.eligible().find(|judged| {
+        (!judged.pinned, judged.place) < (!chosen.pinned, chosen.place) && chosen.hindered.is_none()
+    })?;
+    let hindered = words::hindered(passed.hindered.as_ref()?, passed.node());
+    Some(format!("not {}, where {hindered}", passed.node()))
+}
+
+/// Why an eligible node comes after the chosen one.
+pub(crate) fn behind(group: &GroupView, judged: &Judged, chosen: &Judged) -> String {
+    match &group.scheme {
+        Scheme::IdleStandby { .. } => idle_standby::behind(judged, chosen),
+        Scheme::RotatingStandby { .. } => rotating_standby::behind(judged, chosen),
+        Scheme::SimpleFailover { .. } => simple_failover::behind(chosen),
+        Scheme::MutualTakeover { home, .. } => mutual_takeover::behind(judged, chosen, home),
+    }
+}
+
+/// The eligible nodes level with one, in words, and whether it comes before all of them.
+fn level_with(field: &Field, chosen: &Judged) -> (String, bool) {
+    let tied: Vec<&Judged> = field
+        .eligible()
+        .filter(|other| other.node() != chosen.node() && other.ties(chosen))
+        .collect();
+    let first = tied.iter().all(|other| chosen.place < other.place);
+    let names: Vec<&NodeName> = tied.into_iter().map(Judged::node).collect();
+    (words::and(&names), first)
 }

@@ -17,7 +17,9 @@ use crate::types::{EntryBody, Payload, RaftLeader, Types};
 struct Forgetful;
 
 impl Machine for Forgetful {
-    fn apply(&mut self, _: u64, _: LeaderId, _: Option<&[u8]>) {}
+    fn apply(&mut self, _: u64, _: LeaderId, _: Option<&[u8]>) -> Result<(), String> {
+        Ok(())
+    }
     fn voters(&mut self, _: u64, _: &BTreeMap<VoterId, NodeName>) {}
     fn snapshot(&self) -> Vec<u8> {
         Vec::new()

@@ -1,0 +1,148 @@
+//! What becomes of each group.
+
+use std::time::Duration;
+
+use super::sides::Sides;
+use super::{Fate, FateState, Outage, Seats};
+use crate::degraded::Degraded;
+use crate::names::NodeName;
+use crate::plan::{Decision, Idle};
+use crate::planner;
+use crate::view::{GroupView, Presence, View};
+
+/// A takeover takes the lease, and this much for the decision and the start of an address.
+const TAKEOVER_TYPICAL: Duration = Duration::from_millis(10);
+/// The promise L2: lease + 50 ms while the leader lives.
+const TAKEOVER_MOST: Duration = Duration::from_millis(50);
+/// A planned move of an address: the promise is 5 ms.
+const PLANNED_TYPICAL: Duration = Duration::from_millis(5);
+/// A planned move behind others, as for a group that gives way first.
+const PLANNED_MOST: Duration = Duration::from_millis(30);
+
+/// What the scenario comes to.
+pub(super) struct Outcome {
+    pub(super) groups: Vec<Fate>,
+    pub(super) degraded: Vec<Degraded>,
+}
+
+/// No side may decide anything: what is not told to keep going stops.
+pub(super) fn without_majority(view: &View, sides: &Sides) -> Outcome {
+    let fate = |group: &GroupView| {
+        let owner = group
+            .owner
+            .as_ref()
+            .filter(|owner| !sides.lost.contains(owner));
+        let (state, outage, why) = match owner {
+            Some(owner) if group.keeps => (
+                FateState::Keeps,
+                Outage::None,
+                format!("on_quorum_loss = \"keep\": {owner} goes on without a majority"),
+            ),
+            Some(owner) => (
+                FateState::NoQuorum,
+                Outage::Lasting,
+                format!("{owner} stops it when its lease ends, and nobody may take it over"),
+            ),
+            None => (FateState::NoQuorum, Outage::Lasting, unowned(group)),
+        };
+        Fate {
+            group: group.name.clone(),
+            before: group.owner.clone(),
+            after: owner.filter(|_| group.keeps).cloned(),
+            state,
+            outage,
+            why,
+        }
+    };
+    Outcome {
+        groups: view.groups.iter().map(fate).collect(),
+        degraded: Vec::new(),
+    }
+}
+
+/// Why a group without a living owner stays so.
+fn unowned(group: &GroupView) -> String {
+    match &group.owner {
+        Some(owner) => format!("{owner} is lost, and nobody may take it over"),
+        None if group.stopped => "stopped by an operator".to_owned(),
+        None => "it has no owner, and nobody may start it".to_owned(),
+    }
+}
+
+/// The planner decides on the side of the majority.
+pub(super) fn with_majority(view: &View, seats: &Seats, sides: &Sides) -> Outcome {
+    let after = changed(view, sides);
+    let plan = planner::plan(&after);
+    let lease = view.lease;
+    let groups = view.groups.iter().zip(plan.decisions);
+    Outcome {
+        groups: groups
+            .map(|(group, decision)| fate(&after, group, decision, takeover(lease, seats, sides)))
+            .collect(),
+        degraded: plan.degraded,
+    }
+}
+
+/// The view of those who are left, once the losses are declared.
+fn changed(view: &View, sides: &Sides) -> View {
+    let mut after = view.clone();
+    for node in &mut after.nodes {
+        if sides.lost.contains(&node.name) {
+            node.presence = Presence::Lost;
+        }
+    }
+    for group in &mut after.groups {
+        group.queue.retain(|node| !sides.lost.contains(node));
+        group.pinned = group
+            .pinned
+            .take()
+            .filter(|node| !sides.lost.contains(node));
+    }
+    after
+}
+
+fn fate(after: &View, before: &GroupView, decision: Decision, takeover: Outage) -> Fate {
+    let lost = |node: &NodeName| matches!(after.presence(node), Presence::Lost);
+    let owner = decision.owner.filter(|owner| !lost(owner));
+    let state = match (&owner, &decision.idle) {
+        (Some(_), _) => FateState::Runs,
+        (None, Some(Idle::Displaced { .. })) => FateState::Displaced,
+        (None, Some(Idle::Stopped | Idle::NoCandidate) | None) => FateState::Stopped,
+    };
+    let outage = match (&owner, &before.owner) {
+        (None, _) => Outage::Lasting,
+        (Some(owner), Some(before)) if owner == before => Outage::None,
+        (Some(_), Some(before)) if lost(before) => takeover,
+        (Some(_), Some(_) | None) => Outage::UpTo {
+            typical: PLANNED_TYPICAL,
+            most: PLANNED_MOST,
+        },
+    };
+    Fate {
+        group: before.name.clone(),
+        before: before.owner.clone(),
+        after: owner,
+        state,
+        outage,
+        why: decision.reason,
+    }
+}
+
+/// How long a takeover takes: a new leader, where one is needed, waits for a lease of its own.
+fn takeover(lease: Duration, seats: &Seats, sides: &Sides) -> Outage {
+    let alone = lease + TAKEOVER_TYPICAL;
+    match &seats.leader {
+        Some(leader) if sides.lost.contains(leader) => Outage::UpTo {
+            typical: lease * 5 / 3,
+            most: lease * 2,
+        },
+        Some(_) => Outage::UpTo {
+            typical: alone,
+            most: lease + TAKEOVER_MOST,
+        },
+        None => Outage::UpTo {
+            typical: alone,
+            most: lease * 2,
+        },
+    }
+}
