@@ -78,17 +78,19 @@ impl Field {
             .map(|(place, ranked)| Judged {
                 place,
                 pinned: pinned == Some(&ranked.node),
-                hindered: between::hindrance(places.view, group, &ranked.node),
+                hindered: between::hindrance(places, index, &ranked.node),
                 vetoes: vetoes(places, index, &ranked.node, stays),
                 stable: fitness::stable(places.view, group, &ranked.node),
                 ranked,
             })
             .collect();
         nodes.sort_by_key(|judged| (judged.hindered.is_some(), !judged.pinned, judged.place));
-        let follows = group.with.iter().filter(|name| places.find(name).is_some());
+        let follows = places.relations.follows(index).iter();
         Self {
             nodes,
-            follows: follows.cloned().collect(),
+            follows: follows
+                .map(|&other| places.view.groups[other].name.clone())
+                .collect(),
         }
     }
 

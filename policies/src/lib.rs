@@ -33,6 +33,7 @@ mod order;
 mod places;
 mod plan;
 mod planner;
+mod relations;
 mod report;
 mod scheme;
 mod veto;

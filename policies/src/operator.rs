@@ -1,11 +1,13 @@
 //! Where an operator's move may go, and why not elsewhere.
 
 use std::fmt;
+use std::rc::Rc;
 
 use crate::field::{Field, Judged};
 use crate::names::{GroupName, NodeName};
 use crate::order;
 use crate::places::Places;
+use crate::relations::Relations;
 use crate::scheme;
 use crate::veto::Veto;
 use crate::view::{GroupView, Presence, View};
@@ -177,7 +179,8 @@ fn judge(places: &Places, index: usize, pinned: Option<&NodeName>) -> Field {
 }
 
 fn find<'a>(view: &'a View, name: &GroupName) -> Result<(Places<'a>, usize), Refused> {
-    let places = Places::present(view, &order::planning(view));
+    let relations = Rc::new(Relations::of(view));
+    let places = Places::present(view, &relations, &order::planning(view, &relations));
     match places.find(name) {
         Some(index) => Ok((places, index)),
         None => {

@@ -1,38 +1,31 @@
 //! In which order groups are planned: as in the file, but a group after those that displace it and those that it
 //! follows, so that one look at what is decided already tells where it must not be.
 
+use crate::relations::Relations;
 use crate::view::View;
 
 /// Indices into the view's groups, first planned first. Cycles, which the file's check refuses, leave the rest in the
 /// order of the file.
-pub(crate) fn planning(view: &View) -> Vec<usize> {
-    let waits_for = predecessors(view);
+pub(crate) fn planning(view: &View, relations: &Relations) -> Vec<usize> {
+    let waits = |left: &[usize], late: usize| {
+        let early = relations
+            .displacers(late)
+            .iter()
+            .chain(relations.follows(late));
+        early
+            .into_iter()
+            .any(|early| *early != late && left.contains(early))
+    };
     let mut left: Vec<usize> = (0..view.groups.len()).collect();
     let mut order = Vec::with_capacity(left.len());
     while !left.is_empty() {
-        let free = left
-            .iter()
-            .position(|&one| !waits_for[one].iter().any(|early| left.contains(early)));
+        let free = left.iter().position(|&one| !waits(&left, one));
         match free {
             Some(at) => order.push(left.remove(at)),
             None => order.append(&mut left),
         }
     }
     order
-}
-
-/// For each group those that must be planned before it.
-fn predecessors(view: &View) -> Vec<Vec<usize>> {
-    let groups = &view.groups;
-    let before = |early: usize, late: usize| {
-        early != late
-            && (groups[early].displaces.contains(&groups[late].name)
-                || groups[late].with.contains(&groups[early].name))
-    };
-    let all = 0..groups.len();
-    all.clone()
-        .map(|late| all.clone().filter(|&early| before(early, late)).collect())
-        .collect()
 }
 
 #[cfg(test)]
@@ -42,6 +35,7 @@ mod tests {
 
     use super::planning;
     use crate::names::GroupName;
+    use crate::relations::Relations;
     use crate::scheme::Scheme;
     use crate::view::{GroupView, View};
 
@@ -72,7 +66,7 @@ mod tests {
 
     fn order(groups: &[(&str, &[&str], &[&str])]) -> String {
         let view = view(groups);
-        let names = planning(&view)
+        let names = planning(&view, &Relations::of(&view))
             .into_iter()
             .map(|one| view.groups[one].name.to_string());
         names.collect::<Vec<_>>().join(" ")

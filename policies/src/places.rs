@@ -1,7 +1,10 @@
 //! Where every group counts while one of them is decided: what is planned already where it was planned, the rest where
 //! it stands.
 
+use std::rc::Rc;
+
 use crate::names::{GroupName, NodeName};
+use crate::relations::Relations;
 use crate::view::{GroupView, Presence, View};
 
 /// The view, and where its groups count.
@@ -9,6 +12,8 @@ use crate::view::{GroupView, Presence, View};
 pub(crate) struct Places<'a> {
     /// What the planner is told.
     pub(crate) view: &'a View,
+    /// Which of its groups have to do with which.
+    pub(crate) relations: Rc<Relations>,
     at: Vec<Option<NodeName>>,
     planned: Vec<bool>,
     /// When each group is planned.
@@ -17,7 +22,12 @@ pub(crate) struct Places<'a> {
 
 impl<'a> Places<'a> {
     /// Nothing is planned: every group counts at one of `owners`.
-    pub(crate) fn standing(view: &'a View, order: &[usize], owners: &[Option<NodeName>]) -> Self {
+    pub(crate) fn standing(
+        view: &'a View,
+        relations: &Rc<Relations>,
+        order: &[usize],
+        owners: &[Option<NodeName>],
+    ) -> Self {
         let at: Vec<_> = view
             .groups
             .iter()
@@ -30,6 +40,7 @@ impl<'a> Places<'a> {
         }
         Self {
             view,
+            relations: Rc::clone(relations),
             planned: vec![false; at.len()],
             at,
             turn,
@@ -37,9 +48,9 @@ impl<'a> Places<'a> {
     }
 
     /// Nothing is planned: every group counts at its present owner.
-    pub(crate) fn present(view: &'a View, order: &[usize]) -> Self {
+    pub(crate) fn present(view: &'a View, relations: &Rc<Relations>, order: &[usize]) -> Self {
         let owners = view.groups.iter().map(|group| group.owner.clone());
-        Self::standing(view, order, &owners.collect::<Vec<_>>())
+        Self::standing(view, relations, order, &owners.collect::<Vec<_>>())
     }
 
     /// A group is planned.
@@ -49,13 +60,12 @@ impl<'a> Places<'a> {
     }
 
     /// The groups that count on a node, in the order of the file.
-    pub(crate) fn on(&self, node: &NodeName) -> impl Iterator<Item = (usize, &'a GroupView)> {
+    fn on(&self, node: &NodeName) -> impl Iterator<Item = (usize, &'a GroupView)> {
         let view = self.view;
         let here = |place: &Option<NodeName>| place.as_ref() == Some(node);
-        let indices: Vec<usize> = (0..self.at.len())
-            .filter(|&one| here(&self.at[one]))
-            .collect();
-        indices.into_iter().map(|one| (one, &view.groups[one]))
+        (0..self.at.len())
+            .filter(move |&one| here(&self.at[one]))
+            .map(|one| (one, &view.groups[one]))
     }
 
     /// Whether a group's place is decided.

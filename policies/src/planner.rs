@@ -8,6 +8,7 @@
 //!
 //! Where that led is then decided once more from the owners as they are, so that every reason tells of one move.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::choice::{Choice, choose};
@@ -16,6 +17,7 @@ use crate::names::NodeName;
 use crate::order;
 use crate::places::Places;
 use crate::plan::Plan;
+use crate::relations::Relations;
 use crate::report;
 use crate::scheme;
 use crate::view::View;
@@ -23,10 +25,10 @@ use crate::view::View;
 /// Decides where every group should be. Planning again after the plan was carried out moves nothing.
 #[must_use]
 pub fn plan(view: &View) -> Plan {
-    let order = order::planning(view);
-    let (choices, again_in) = settle(view, &order);
+    let rules = Rules::of(view);
+    let (choices, again_in) = settle(view, &rules);
     let owners = owners_of(&choices);
-    let mut places = Places::standing(view, &order, &owners);
+    let mut places = Places::standing(view, &rules.relations, &rules.order, &owners);
     for (index, owner) in owners.iter().enumerate() {
         places.settle(index, owner.as_ref());
     }
@@ -40,21 +42,42 @@ pub fn plan(view: &View) -> Plan {
     }
 }
 
+/// What the groups have to do with each other, and the order in which they are planned.
+struct Rules {
+    relations: Rc<Relations>,
+    order: Vec<usize>,
+}
+
+impl Rules {
+    fn of(view: &View) -> Self {
+        let relations = Rc::new(Relations::of(view));
+        Self {
+            order: order::planning(view, &relations),
+            relations,
+        }
+    }
+}
+
 /// Choices after which nothing moves, and when time alone would change that.
-fn settle(view: &View, order: &[usize]) -> (Vec<Choice>, Option<Duration>) {
-    let (end, trail) = follow(view, order);
+fn settle(view: &View, rules: &Rules) -> (Vec<Choice>, Option<Duration>) {
+    let first = round(view, rules, &owners(view));
+    if owners_of(&first) == owners(view) {
+        let again_in = first.iter().filter_map(|choice| choice.again_in).min();
+        return (first, again_in);
+    }
+    let (end, trail) = follow(view, rules);
     let mut ends = owners(&end);
     for _ in 0..TELLINGS {
-        let told = round(view, order, &ends);
+        let told = round(view, rules, &ends);
         let reached = owners_of(&told);
         if reached == ends
-            && let Some(again_in) = rests(&carried_out(view, &told), order)
+            && let Some(again_in) = rests(&carried_out(view, &told), rules)
         {
             return (told, again_in);
         }
         ends = reached;
     }
-    let again_in = rests(&end, order).unwrap_or_default();
+    let again_in = rests(&end, rules).unwrap_or_default();
     (trail, again_in)
 }
 
@@ -63,11 +86,11 @@ fn settle(view: &View, order: &[usize]) -> (Vec<Choice>, Option<Duration>) {
 const TELLINGS: usize = 2;
 
 /// Rounds until nothing moves: the view at the end, and for each group the last step that it made.
-fn follow(view: &View, order: &[usize]) -> (View, Vec<Choice>) {
+fn follow(view: &View, rules: &Rules) -> (View, Vec<Choice>) {
     let mut now = view.clone();
     let mut trail: Vec<Choice> = Vec::new();
     for _ in 0..=rounds(view) {
-        let next = round(&now, order, &owners(&now));
+        let next = round(&now, rules, &owners(&now));
         let moves = owners_of(&next) != owners(&now);
         now = carried_out(&now, &next);
         if trail.is_empty() {
@@ -90,10 +113,10 @@ fn rounds(view: &View) -> usize {
 }
 
 /// Decides every group once. Those that are not yet decided count at `standing`.
-fn round(view: &View, order: &[usize], standing: &[Option<NodeName>]) -> Vec<Choice> {
-    let mut places = Places::standing(view, order, standing);
+fn round(view: &View, rules: &Rules, standing: &[Option<NodeName>]) -> Vec<Choice> {
+    let mut places = Places::standing(view, &rules.relations, &rules.order, standing);
     let mut choices: Vec<Option<Choice>> = vec![None; view.groups.len()];
-    for &index in order {
+    for &index in &rules.order {
         let choice = choose(&places, index);
         places.settle(index, choice.owner.as_ref());
         choices[index] = Some(choice);
@@ -102,9 +125,9 @@ fn round(view: &View, order: &[usize], standing: &[Option<NodeName>]) -> Vec<Cho
 }
 
 /// `None` where a round would move something, else when time alone would.
-fn rests(view: &View, order: &[usize]) -> Option<Option<Duration>> {
+fn rests(view: &View, rules: &Rules) -> Option<Option<Duration>> {
     let owners = owners(view);
-    let choices = round(view, order, &owners);
+    let choices = round(view, rules, &owners);
     let again_in = choices.iter().filter_map(|choice| choice.again_in).min();
     (owners_of(&choices) == owners).then_some(again_in)
 }

@@ -1,6 +1,6 @@
 //! The documents, filled from what this node knows.
 
-use had_policies::{Decision, Idle, Plan, View};
+use had_policies::{Candidate, Decision, Idle, Plan, Verdict};
 
 use super::{
     Degraded, GroupCondition, GroupStatus, NodeCondition, NodeStatus, ResourceLine, Status,
@@ -43,7 +43,7 @@ impl Node {
             groups: spec
                 .groups
                 .iter()
-                .map(|group| self.group_status(now, group, &view, &plan))
+                .map(|group| self.group_status(now, group, &plan))
                 .collect(),
         }
     }
@@ -161,7 +161,6 @@ impl Node {
         &self,
         now: Now,
         spec: &GroupSpec,
-        view: &View,
         plan: &Plan,
     ) -> GroupStatus {
         let (state, _) = self.state();
@@ -201,14 +200,20 @@ impl Node {
                 ..mark
             }),
             resources: resources(spec, quorate && heard, said),
-            next: if quorate {
-                had_policies::next(view, &spec.name)
-            } else {
-                Vec::new()
-            },
+            next: decision
+                .filter(|_| quorate)
+                .map(standbys)
+                .unwrap_or_default(),
             not_ready: not_ready.collect(),
         }
     }
+}
+
+/// Who would take over, in order.
+fn standbys(decision: &Decision) -> Vec<NodeName> {
+    let standby = |candidate: &Candidate| matches!(candidate.verdict, Verdict::Standby { .. });
+    let candidates = decision.candidates.iter().filter(|one| standby(one));
+    candidates.map(|candidate| candidate.node.clone()).collect()
 }
 
 fn condition(
