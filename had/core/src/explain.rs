@@ -115,7 +115,7 @@ impl Node {
         let (state, _) = self.state();
         let spec = state.spec().unwrap_or(&self.own_configuration().spec);
         let seats = Seats {
-            voters: spec.nodes.iter().map(|node| node.name.clone()).collect(),
+            voters: state.voters.keys().cloned().collect(),
             leader: self.leader_name(),
         };
         let view = self.own_view(now, spec);
@@ -143,10 +143,7 @@ impl Node {
             since: status.since,
             pinned: status.pinned,
             text: present_text(quorate, &status.reason, &decided, decision),
-            candidates: decision
-                .filter(|_| quorate)
-                .map(|decision| lines(&group.name, &decision.candidates, decision))
-                .unwrap_or_default(),
+            candidates: decision.filter(|_| quorate).map(lines).unwrap_or_default(),
             notes: self.notes(now, group, &decided, &plan),
         }
     }
@@ -240,7 +237,6 @@ fn past(present: Explanation, at: WallTime, event: &ClusterEvent, moved: &Moved)
         .map(|by| format!(" (decided by {by})"))
         .unwrap_or_default();
     let owner = moved.owner.as_ref();
-    let judged = |candidate: &Candidate| line(&event_group(event), candidate, &event.text);
     Explanation {
         at,
         past: true,
@@ -253,15 +249,18 @@ fn past(present: Explanation, at: WallTime, event: &ClusterEvent, moved: &Moved)
         epoch: moved.epoch,
         since: event.at,
         pinned: None,
-        text: format!("{}{by}", event.text),
-        candidates: moved.candidates.iter().map(judged).collect(),
+        text: if moved.candidates.is_empty() {
+            format!(
+                "{}{by}; how the others were judged is no longer kept",
+                event.text
+            )
+        } else {
+            format!("{}{by}", event.text)
+        },
+        candidates: moved.candidates.clone(),
         notes: Vec::new(),
         ..present
     }
-}
-
-fn event_group(event: &ClusterEvent) -> GroupName {
-    event.group.clone().unwrap_or_else(|| "".into())
 }
 
 /// Why it came where it is, and why it stays.
@@ -293,10 +292,12 @@ fn present_text(
     }
 }
 
-fn lines(group: &GroupName, candidates: &[Candidate], decision: &Decision) -> Vec<CandidateLine> {
+/// The report of a decision, in words.
+#[must_use]
+pub fn lines(decision: &Decision) -> Vec<CandidateLine> {
+    let candidates = decision.candidates.iter();
     candidates
-        .iter()
-        .map(|candidate| line(group, candidate, &decision.reason))
+        .map(|candidate| line(&decision.group, candidate, &decision.reason))
         .collect()
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::ids::{Epoch, GroupName, NodeName, ResourceName};
 use crate::message::{GroupReport, Message, Phase, ResourceReport, ResourceState};
-use crate::ports::{Command, ResourceStatus};
+use crate::ports::{Command, Level, ResourceStatus};
 use crate::spec::{GroupSpec, OnQuorumLoss, ResourceSpec};
 use crate::state::GroupState;
 use crate::time::{BootTime, MonoTime, Now, WallTime};
@@ -91,6 +91,8 @@ pub struct Order<'a> {
     pub down_first: Option<&'a GroupName>,
     /// One that must run: this group goes with it.
     pub up_first: Option<&'a GroupName>,
+    /// One that must not meet this group comes here: this group gives way at once, not when it is asked to.
+    pub urgent: bool,
 }
 
 impl LocalGroup {
@@ -147,7 +149,6 @@ impl LocalGroup {
         self.prepared = former.prepared;
         self.given_up = former.given_up;
         self.cleared = former.cleared;
-        self.hands_off = former.hands_off;
         for resource in former.resources {
             if let Some(ready) = resource.ready {
                 self.ready(&resource.spec.name, ready);
@@ -155,10 +156,28 @@ impl LocalGroup {
         }
     }
 
+    /// Another configuration says other things of it, and the same of its resources.
+    pub fn respecify(&mut self, spec: GroupSpec) {
+        self.spec = spec;
+        // Told again to whoever mends its resources, which may have forgotten it with a former configuration.
+        self.hands_off = false;
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &GroupName {
         &self.spec.name
+    }
+
+    /// Whether something of it that is not wanted here could not be taken down.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        let failed = |status: &ResourceStatus| matches!(status, ResourceStatus::Failed(_));
+        self.held.is_none()
+            && self
+                .resources
+                .iter()
+                .any(|resource| !resource.wanted && failed(&resource.status))
     }
 
     /// Whether this node passes the group's packets as far as it knows.
@@ -250,6 +269,12 @@ impl LocalGroup {
 
     /// Makes what is done here equal to what is allowed here.
     pub fn reconcile(&mut self, situation: Situation<'_>, out: &mut Vec<Command>) {
+        // What is on its way when maintenance begins arrives first: half-way it would serve nobody.
+        let rests = matches!(self.phase, Phase::Running | Phase::Idle);
+        let situation = Situation {
+            maintenance: situation.maintenance && (self.hands_off || rests),
+            ..situation
+        };
         if self.hands_off != situation.maintenance {
             self.hands_off = situation.maintenance;
             out.push(Command::HandsOff {
@@ -257,7 +282,7 @@ impl LocalGroup {
                 on: self.hands_off,
             });
         }
-        if situation.state.cleared > self.cleared {
+        if situation.state.cleared != self.cleared {
             self.cleared = situation.state.cleared;
             self.failed = None;
         }
@@ -267,12 +292,17 @@ impl LocalGroup {
             (true, Some(until)) => self.serve(situation, until, out),
             (false, Some(until)) if self.may_go_on(situation) => self.hold_until(until, out),
             (false, _) => self.give_way(situation, out),
-            (true, None) if self.keeps_on() => {
+            (true, None) if self.keeps_on_at(situation) => {
                 // A lease's length ahead at each look, so that a daemon that is killed or frozen still falls silent.
                 self.hold_until(situation.now.boot + situation.timing.lease, out);
             }
             // Silent, and left as it is: it goes on when the lease does.
-            (true, None) if situation.maintenance => self.shut(out),
+            (true, None) if situation.maintenance => {
+                self.shut(out);
+                if self.phase == Phase::Running {
+                    self.set_phase(Phase::Starting, situation.now);
+                }
+            }
             (true, None) => self.stop(situation.now, out),
         }
         self.say_changes(situation, out);
@@ -282,6 +312,12 @@ impl LocalGroup {
     #[must_use]
     pub fn keeps_on(&self) -> bool {
         self.held.is_some() && self.spec.on_quorum_loss == OnQuorumLoss::Keep
+    }
+
+    /// As [`LocalGroup::keeps_on`], and it has been served without a pause: one that was silenced stands down.
+    fn keeps_on_at(&self, situation: Situation<'_>) -> bool {
+        let open = situation.now.boot <= self.gate_until + situation.timing.renewal();
+        self.keeps_on() && open
     }
 
     /// Whether it waits for another group of this node.
@@ -297,6 +333,8 @@ impl LocalGroup {
             // Neither started nor given up: what runs here is an operator's care.
             if self.held.is_some() {
                 self.hold_until(until, out);
+            } else if self.phase != Phase::Idle {
+                self.set_phase(Phase::Starting, situation.now);
             }
             return;
         }
@@ -304,7 +342,7 @@ impl LocalGroup {
         if let Some(reason) = unfit.filter(|_| !situation.maintenance) {
             self.given_up = Some((epoch, reason.clone()));
             out.push(Command::Log {
-                level: crate::ports::Level::Warn,
+                level: Level::Warn,
                 text: format!("{} is given up here (epoch {epoch}): {reason}", self.name()),
             });
             self.stop(situation.now, out);
@@ -312,16 +350,20 @@ impl LocalGroup {
             return;
         }
         if self.held.is_some() {
-            // Held without a break, perhaps since before the group was moved away and back: nobody else has opened.
+            // Held without a break, perhaps since before the group was moved away and back: nobody else has opened, unless
+            // the group keeps on without a majority and its file allows a second owner.
             self.held = Some(epoch);
             self.hold_until(until, out);
             self.set_phase(Phase::Running, situation.now);
             return;
         }
         let probe = situation.state.unreleased.is_empty();
-        if !self.is_its_turn(situation, out) || !self.start_resources(probe, out) {
+        let begun = self.resources.iter().any(|resource| resource.wanted);
+        let turn = begun || self.is_its_turn(situation, out);
+        if !turn || !self.start_resources(probe, out) {
             self.set_phase(Phase::Starting, situation.now);
         } else if self.everybody_released(situation.state) {
+            self.behind = None;
             self.held = Some(epoch);
             self.hold_until(until, out);
             self.announce(true, out);
@@ -337,6 +379,7 @@ impl LocalGroup {
         let Order {
             down_first,
             up_first,
+            urgent: _,
         } = situation.order;
         if up_first.is_some() {
             return false;
@@ -351,7 +394,7 @@ impl LocalGroup {
         if overdue && !given_up {
             self.behind = Some((since, true));
             out.push(Command::Log {
-                level: crate::ports::Level::Warn,
+                level: Level::Warn,
                 text: format!(
                     "{other} does not get down for {}, which starts all the same",
                     self.name()
@@ -396,6 +439,7 @@ impl LocalGroup {
     fn may_go_on(&self, situation: Situation<'_>) -> bool {
         let state = situation.state;
         self.held.is_some()
+            && !situation.order.urgent
             && self.unfit(situation.now.mono).is_none()
             && state.owner.is_some()
             && state.unreleased.contains_key(situation.me)

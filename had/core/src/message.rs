@@ -121,8 +121,6 @@ pub struct Report {
     pub applied: u64,
     /// The hash of its own file.
     pub config_hash: String,
-    /// The highest feature level that its program knows.
-    pub level: u32,
     /// Its daemon was asked to end.
     pub leaving: bool,
     /// Whom it has heard within three heartbeats.

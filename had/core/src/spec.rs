@@ -47,9 +47,16 @@ pub struct NodeSpec {
     /// Where its peers reach it; at least one. Address pairs of two nodes are links, paired by position.
     pub addresses: Vec<SocketAddr>,
     /// What it should carry at most, against the groups' loads.
+    #[serde(default = "one")]
     pub capacity: u32,
     /// Whether more than that is forbidden rather than merely avoided.
+    #[serde(default)]
     pub capacity_is_hard: bool,
+}
+
+/// The capacity of a node and the load of a group where the file names none.
+fn one() -> u32 {
+    1
 }
 
 /// Whether a node can own groups.
@@ -72,10 +79,13 @@ pub struct GroupSpec {
     /// What happens without a quorum.
     pub on_quorum_loss: OnQuorumLoss,
     /// What it weighs against the nodes' capacity.
+    #[serde(default = "one")]
     pub load: u32,
     /// Groups that it follows: it runs only where they run.
+    #[serde(default)]
     pub with: Vec<GroupName>,
     /// Groups that never run on its node.
+    #[serde(default)]
     pub apart_from: Vec<GroupName>,
     /// Started in this order, stopped in reverse.
     pub resources: Vec<ResourceSpec>,

@@ -6,8 +6,7 @@ use had_core::timing::Timing;
 
 /// Version of the protocol; peers that speak another are refused.
 pub const PROTOCOL_VERSION: u32 = 1;
-/// The highest feature level that this program knows.
-pub const FEATURE_LEVEL: u32 = 1;
+pub use had_core::state::FEATURE_LEVEL;
 
 /// Streams of frames to a peer on each link. One lost segment stalls a connection for 200 ms; two rarely stall together.
 pub(crate) const STREAMS_A_LINK: usize = 2;

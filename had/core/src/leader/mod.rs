@@ -52,6 +52,8 @@ struct InFlight {
     id: CommandId,
     concerns: BTreeSet<NodeName>,
     groups: BTreeSet<GroupName>,
+    /// It decides something about every group.
+    everything: bool,
 }
 
 /// What the leader reads: the applied state and what was heard.
@@ -230,7 +232,6 @@ impl Leader {
         }
         if self.establish(seen, counter, out) {
             self.note_returns(seen, counter, out);
-            self.raise_level(seen, counter, out);
             self.plan(seen, counter, out);
             self.confirm_releases(seen, counter, out);
         }
@@ -308,10 +309,11 @@ impl Leader {
                 | Step::Configure { .. }
                 | Step::Lost { .. }
                 | Step::Online { .. }
-                | Step::Drain { .. }
-                | Step::Level { .. } => None,
+                | Step::Drain { .. } => None,
             })
             .collect();
+        let of_all = |step: &Step| matches!(step, Step::Maintenance { group: None, .. });
+        let everything = entry.steps.iter().any(of_all);
         let concerns = entry.concerns();
         let proposal = ProposalId(number);
         self.in_flight.insert(
@@ -320,6 +322,7 @@ impl Leader {
                 id,
                 concerns,
                 groups,
+                everything,
             },
         );
         out.push(Command::Propose {
@@ -332,7 +335,7 @@ impl Leader {
     fn is_deciding(&self, group: &GroupName) -> bool {
         self.in_flight
             .values()
-            .any(|proposal| proposal.groups.contains(group))
+            .any(|proposal| proposal.everything || proposal.groups.contains(group))
     }
 
     fn is_deciding_about(&self, node: &NodeName) -> bool {

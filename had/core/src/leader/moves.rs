@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use had_policies::{Candidate, Cause, Decision, Verdict};
+use had_policies::{Cause, Decision, Verdict};
 
 use super::{Counter, Leader, Seen};
+use crate::explain::{CandidateLine, lines};
 use crate::ids::{Epoch, GroupName, NodeName};
 use crate::ports::Command;
 use crate::spec::{ClusterSpec, GroupSpec, ResourceKind, ResourceSpec, Role};
-use crate::state::{GroupState, Move, Step};
+use crate::state::{FEATURE_LEVEL, GroupState, Move, Step};
 
 /// A cold cluster waits this many leases for its missing nodes before it places anything, so that nothing starts twice.
 const COLD_START_LEASES: u32 = 2;
@@ -21,7 +22,7 @@ pub(super) struct Wish {
     pub(super) cause: Cause,
     pub(super) reason: String,
     pub(super) pin: bool,
-    pub(super) candidates: Vec<Candidate>,
+    pub(super) candidates: Vec<CandidateLine>,
 }
 
 impl Wish {
@@ -31,7 +32,7 @@ impl Wish {
             cause,
             reason: decision.reason.clone(),
             pin: false,
-            candidates: decision.candidates.clone(),
+            candidates: lines(decision),
         }
     }
 }
@@ -52,6 +53,7 @@ impl Leader {
             // Drawn with the process id: no other process has it.
             steps.push(Step::Form {
                 cluster: crate::ids::ClusterId(seen.me.process.0),
+                level: FEATURE_LEVEL,
             });
         }
         if seen.state.config.is_none() || self.everybody_has_another_file(seen) {
@@ -111,26 +113,6 @@ impl Leader {
             .map(|(name, _)| Step::Online { node: name.clone() })
             .collect();
         self.propose(seen, counter, None, steps, out);
-    }
-
-    /// Every node of the file says that it knows a higher feature level: it rules from here on.
-    pub(super) fn raise_level(
-        &mut self,
-        seen: Seen<'_>,
-        counter: &mut Counter,
-        out: &mut Vec<Command>,
-    ) {
-        let Some(spec) = seen.state.spec().filter(|_| self.in_flight.is_empty()) else {
-            return;
-        };
-        let known = spec.nodes.iter().map(|node| {
-            let peer = seen.peers.get(&node.name)?;
-            Some(peer.report.as_ref()?.level)
-        });
-        let level = known.min().flatten().unwrap_or_default();
-        if level > seen.state.level {
-            self.propose(seen, counter, None, vec![Step::Level { level }], out);
-        }
     }
 
     /// Asks the planner, and decides what can be decided now: in one entry, so that many groups move in one commit.

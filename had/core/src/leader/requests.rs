@@ -5,6 +5,7 @@ use had_policies::{Cause, Decision, Target};
 use super::moves::Wish;
 use super::waiting::{Until, Waiting};
 use super::{Counter, Leader, Seen};
+use crate::explain::lines;
 use crate::ids::{CommandId, Epoch, GroupName, NodeName, RequestId};
 use crate::ports::{Command, GroupAction, Reply, Request};
 use crate::spec::ClusterSpec;
@@ -31,11 +32,19 @@ impl Leader {
             });
         };
         let decided = match what {
+            // Carried out already, and asked again: nothing is judged a second time.
+            Request::Failover { group, .. } | Request::Failback { group }
+                if seen.state.commands.contains(&id) =>
+            {
+                let epoch = group_state(seen, group).map_or(Epoch(0), |state| state.epoch);
+                let serving = [(group.clone(), epoch)].into();
+                Ok((Vec::new(), Until::Serving(serving)))
+            }
             Request::Failover { group, to } => self.failover(seen, spec, group, to.as_ref()),
             Request::Failback { group } => self.failback(seen, spec, group),
             Request::Drain { node, drained } => drain(seen, spec, node, *drained),
             Request::Group { group, action } => group_action(seen, spec, group, *action),
-            Request::Maintenance { group, on } => maintenance(spec, group.as_ref(), *on),
+            Request::Maintenance { group, on } => maintenance(seen, spec, group.as_ref(), *on),
             Request::Init { .. } => {
                 Err("the cluster is formed already: see `hactl status`".to_owned())
             }
@@ -96,15 +105,12 @@ impl Leader {
         }
         let planned = self.planned_after(seen, spec, group, &target);
         let of_group = |decision: &&Decision| decision.group == *group;
-        let candidates = planned.iter().find(of_group);
         let wish = Wish {
             to: Some(target.node),
             cause: Cause::Operator,
             reason: target.reason,
             pin: target.pin,
-            candidates: candidates
-                .map(|decision| decision.candidates.clone())
-                .unwrap_or_default(),
+            candidates: planned.iter().find(of_group).map(lines).unwrap_or_default(),
         };
         let step = self.change(seen, group, state, wish).ok_or_else(deciding)?;
         let follows = planned
@@ -199,9 +205,13 @@ fn group_action(
     Ok((vec![Step::Group { group, action }], until))
 }
 
-fn maintenance(spec: &ClusterSpec, group: Option<&GroupName>, on: bool) -> Decided {
+fn maintenance(seen: Seen<'_>, spec: &ClusterSpec, group: Option<&GroupName>, on: bool) -> Decided {
     if let Some(group) = group {
         known_group(spec, group)?;
+        if !on && seen.state.maintenance {
+            let why = "the whole cluster is in maintenance: `hactl maintenance off` ends it";
+            return Err(why.to_owned());
+        }
     }
     let what = group.map_or("every group", GroupName::as_str);
     let text = if on {

@@ -103,7 +103,11 @@ impl Leader {
                 self.has_no_alternative(group, node) || seen.state.in_maintenance(group)
             }
             Some(_) => Self::serves(seen, group, Epoch(0)),
-            None => true,
+            None => seen
+                .state
+                .groups
+                .get(group)
+                .is_none_or(|state| !state.unreleased.contains_key(node)),
         };
         groups.iter().all(settled).then(|| {
             let gone = groups
@@ -117,9 +121,7 @@ impl Leader {
                 format!("{node} is drained and owns nothing")
             } else {
                 let stay = stay.join(", ");
-                format!(
-                    "{node} is drained; {stay} stays there until somebody else can take it: `hactl explain` says why"
-                )
+                format!("{node} is drained; {stay} stays there for now: `hactl explain` says why")
             };
             (text, gone)
         })

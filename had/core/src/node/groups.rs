@@ -28,7 +28,8 @@ impl Node {
                     lease,
                     timing: self.timing,
                     state,
-                    maintenance: self.state.in_maintenance(name),
+                    // A daemon that ends takes its groups down, whoever takes care of them.
+                    maintenance: self.leaving.is_none() && self.state.in_maintenance(name),
                     order: self.relations.order(name, &here),
                 },
                 out,
@@ -73,6 +74,10 @@ impl Node {
         former.values_mut().for_each(|group| group.stop(now, out));
         let bind = !self.plants.contains(&Plant::ReleaseNotBinding);
         for (name, spec) in wanted {
+            if let Some(group) = self.groups.get_mut(&name) {
+                group.respecify(spec);
+                continue;
+            }
             self.groups.entry(name).or_insert_with(|| {
                 let mut group = LocalGroup::new(spec, now.wall);
                 if let Some(former) = former.remove(group.name()) {

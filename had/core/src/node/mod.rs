@@ -200,7 +200,11 @@ impl Node {
             self.fresh = now.wall;
         }
         if self.leased && !valid {
-            let held: Vec<_> = self.held().map(GroupName::as_str).collect();
+            let held = self
+                .groups
+                .iter()
+                .filter(|(_, group)| group.is_held() && !group.keeps_on());
+            let held: Vec<_> = held.map(|(name, _)| name.as_str()).collect();
             if !held.is_empty() {
                 let held = held.join(", ");
                 let text = format!("the lease ended without renewal: standing down with {held}");
@@ -215,13 +219,6 @@ impl Node {
             // At once, not with the rest: whatever the event brings, what was held under the old lease is over.
             self.reconcile_groups(now, out);
         }
-    }
-
-    fn held(&self) -> impl Iterator<Item = &GroupName> {
-        self.groups
-            .iter()
-            .filter(|(_, group)| group.is_held())
-            .map(|(name, _)| name)
     }
 
     fn take(&mut self, now: Now, event: Event, out: &mut Vec<Command>) {

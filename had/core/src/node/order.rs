@@ -60,6 +60,8 @@ impl Relations {
             down_first: apart
                 .and_then(|others| others.iter().find(|other| moving.going.contains(*other))),
             up_first: first(self.with.get(group)),
+            urgent: apart
+                .is_some_and(|others| others.iter().any(|other| moving.coming.contains(other))),
         }
     }
 }
@@ -76,7 +78,7 @@ impl Node {
             let mine = state.is_some_and(|state| state.owner.as_ref() == Some(&self.me.node));
             if mine && group.phase() != Phase::Running {
                 moving.coming.insert(name.clone());
-            } else if !mine && !group.is_down() {
+            } else if !mine && !group.is_down() && !group.is_stuck() {
                 moving.going.insert(name.clone());
             }
         }

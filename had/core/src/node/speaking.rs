@@ -4,7 +4,7 @@ use super::Node;
 use crate::ids::NodeName;
 use crate::message::{Ask, Message, Report};
 use crate::ports::Command;
-use crate::state::{FEATURE_LEVEL, GroupState};
+use crate::state::GroupState;
 use crate::time::Now;
 
 impl Node {
@@ -69,7 +69,6 @@ impl Node {
         let report = Report {
             applied: self.applied,
             config_hash: self.own.hash.clone(),
-            level: FEATURE_LEVEL,
             leaving: self.leaving.is_some(),
             hears,
             gate: self.gate.clone(),

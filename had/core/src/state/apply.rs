@@ -33,9 +33,10 @@ impl State {
 
     fn apply_step(&mut self, author: Author<'_>, step: &Step) {
         match step {
-            Step::Form { cluster } => {
+            Step::Form { cluster, level } => {
                 if self.cluster.0 == 0 {
                     self.cluster = *cluster;
+                    self.level = *level;
                     self.note(author, "formed", "the cluster was formed".to_owned());
                 }
             }
@@ -63,14 +64,6 @@ impl State {
             }
             Step::Group { group, action } => self.act_on(author, group, *action),
             Step::Maintenance { group, on } => self.maintain(author, group.as_ref(), *on),
-            Step::Level { level } => {
-                if *level > self.level {
-                    self.level = *level;
-                    let text =
-                        format!("every node knows feature level {level}, which rules from here on");
-                    self.note(author, "level", text);
-                }
-            }
         }
     }
 

@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use had_policies::{Candidate, Cause};
+use had_policies::Cause;
 use serde::{Deserialize, Serialize};
 
 use super::Configuration;
+use crate::explain::CandidateLine;
 use crate::ids::{ClusterId, CommandId, Epoch, GroupName, NodeName};
 use crate::ports::GroupAction;
 use crate::time::WallTime;
@@ -34,6 +35,9 @@ pub enum Step {
     Form {
         /// Drawn by the first voter.
         cluster: ClusterId,
+        /// What its entries mean.
+        #[serde(default)]
+        level: u32,
     },
     /// This configuration rules from here on.
     Configure {
@@ -89,11 +93,6 @@ pub enum Step {
         /// Leave it alone.
         on: bool,
     },
-    /// Every node knows this feature level: entries may use it from here on.
-    Level {
-        /// The level.
-        level: u32,
-    },
 }
 
 /// A change of owner: `(from, epoch) → (to, epoch + 1)`.
@@ -118,7 +117,7 @@ pub struct Move {
     pub pin: bool,
     /// How every node was judged, for those who ask later.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub candidates: Vec<Candidate>,
+    pub candidates: Vec<CandidateLine>,
 }
 
 impl Entry {
@@ -158,8 +157,7 @@ impl Entry {
                 | Step::Drain { .. }
                 | Step::Pin { .. }
                 | Step::Group { .. }
-                | Step::Maintenance { .. }
-                | Step::Level { .. } => {}
+                | Step::Maintenance { .. } => {}
             }
         }
         nodes

@@ -8,6 +8,9 @@ use super::apply::Author;
 use super::{ClusterEvent, EVENTS_KEPT, Move, Moved, State};
 use crate::ids::{Epoch, GroupName, NodeName};
 
+/// "Why was it there at ten?" is asked of the last moves: three tell a move, its return and what came before.
+const JUDGEMENTS_KEPT: usize = 3;
+
 impl State {
     /// Something about the whole cluster.
     pub(super) fn note(&mut self, author: Author<'_>, kind: &str, text: String) {
@@ -40,12 +43,28 @@ impl State {
     pub(super) fn note_move(&mut self, author: Author<'_>, change: &Move, epoch: Epoch) {
         let (kind, text) = describe(change, epoch);
         let node = change.to.as_ref().or(change.from.as_ref());
+        self.forget_judgements(&change.group);
         let moved = Moved {
             owner: change.to.clone(),
             epoch,
             candidates: change.candidates.clone(),
         };
         self.keep(author, (node, Some(&change.group)), kind, text, Some(moved));
+    }
+
+    /// How nodes were judged is kept for the last moves of a group alone.
+    fn forget_judgements(&mut self, group: &GroupName) {
+        let of_group = |event: &&mut Arc<ClusterEvent>| event.group.as_ref() == Some(group);
+        let judged = self.events.iter_mut().rev().filter(of_group);
+        let judged = judged.filter(|event| {
+            let moved = event.moved.as_ref();
+            moved.is_some_and(|moved| !moved.candidates.is_empty())
+        });
+        for event in judged.skip(JUDGEMENTS_KEPT - 1) {
+            if let Some(moved) = &mut Arc::make_mut(event).moved {
+                moved.candidates.clear();
+            }
+        }
     }
 
     fn keep(
@@ -90,7 +109,17 @@ fn describe(change: &Move, epoch: Epoch) -> (&'static str, String) {
                 "stopped",
                 format!("{group} left {from} (epoch {epoch}): {reason}"),
             ),
-            _ => (
+            Cause::FirstPlacement
+            | Cause::OwnerLost
+            | Cause::OwnerDrained
+            | Cause::OwnerLeaving
+            | Cause::OwnerNotReady
+            | Cause::OwnerBanned
+            | Cause::OwnerNotListed
+            | Cause::Apart
+            | Cause::NotWith
+            | Cause::Failback
+            | Cause::Operator => (
                 "stranded",
                 format!("{group} left {from} and has no owner (epoch {epoch}): {reason}"),
             ),

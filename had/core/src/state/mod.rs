@@ -8,21 +8,22 @@ mod queue;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use had_policies::Candidate;
 use serde::{Deserialize, Serialize};
 
 pub use entry::{Entry, Move, Step};
 
+use crate::explain::CandidateLine;
 use crate::ids::{ClusterId, CommandId, Epoch, GroupName, NodeName, VoterId};
 use crate::spec::ClusterSpec;
 use crate::time::WallTime;
 
-/// Events kept in the state; older ones are dropped. 1,000 of some 200 bytes bound a snapshot to a few hundred KiB.
+/// Events kept in the state; older ones are dropped. 1,000 of some 200 bytes, and for the last moves of each group the
+/// judgement of its nodes beside, bound a snapshot to some hundred KiB (a few MiB with hundreds of groups).
 pub const EVENTS_KEPT: usize = 1_000;
 /// Command ids kept to recognise retries.
 pub const COMMANDS_KEPT: usize = 256;
 
-/// The highest feature level that this program knows: what entries of that level mean. 1: the four schemes.
+/// The feature level of this program: what entries mean, and whether it can read a cluster's.
 pub const FEATURE_LEVEL: u32 = 1;
 
 /// What a majority has decided, as of one index.
@@ -30,7 +31,7 @@ pub const FEATURE_LEVEL: u32 = 1;
 pub struct State {
     /// Drawn when the cluster was formed; zero before.
     pub cluster: ClusterId,
-    /// Entries of a higher level are not written before every node knows it.
+    /// What entries mean: given with the cluster's first entry.
     #[serde(default)]
     pub level: u32,
     /// The configuration that rules, and its hash.
@@ -117,7 +118,7 @@ pub struct ClusterEvent {
     /// What it is about.
     pub group: Option<GroupName>,
     /// A word for machines: `takeover`, `switchover`, `placed`, `restarted`, `displaced`, `stopped`, `stranded`, `started`,
-    /// `cleared`, `maintenance`, `node-lost`, `node-online`, `drained`, `resumed`, `formed`, `configured`, `level`.
+    /// `cleared`, `maintenance`, `node-lost`, `node-online`, `drained`, `resumed`, `formed`, `configured`.
     pub kind: String,
     /// One sentence for people.
     pub text: String,
@@ -136,8 +137,9 @@ pub struct Moved {
     pub owner: Option<NodeName>,
     /// Its epoch.
     pub epoch: Epoch,
-    /// Every node that might have had the group, and why it got it or not, as it was judged then.
-    pub candidates: Vec<Candidate>,
+    /// Every node that might have had the group, and why it got it or not, as it was judged then. Kept for the last
+    /// moves of each group.
+    pub candidates: Vec<CandidateLine>,
 }
 
 impl State {
@@ -160,7 +162,7 @@ impl State {
             return Ok(());
         }
         Err(format!(
-            "the cluster uses feature level {}, and this program knows levels up to {FEATURE_LEVEL}: upgrade had on this node",
+            "the cluster has feature level {}, and this program knows levels up to {FEATURE_LEVEL}: upgrade had on this node",
             self.level
         ))
     }

@@ -1,4 +1,4 @@
-//! What a node that does not lead knows of the others, for the planner.
+//! What any node knows of the others, for the planner: what `status` and `explain` rest on.
 
 use had_policies::{Presence, Readiness, View};
 
@@ -10,7 +10,7 @@ use crate::spec::ClusterSpec;
 use crate::time::Now;
 
 impl Node {
-    /// The cluster as a node that does not lead can tell the planner of it.
+    /// The cluster as this node can tell the planner of it, whether it leads or not.
     pub(crate) fn own_view(&self, now: Now, spec: &ClusterSpec) -> View {
         let (state, _) = self.state();
         let known = AsNode {

@@ -157,12 +157,7 @@ impl Node {
         }
     }
 
-    pub(crate) fn group_status(
-        &self,
-        now: Now,
-        spec: &GroupSpec,
-        plan: &Plan,
-    ) -> GroupStatus {
+    pub(crate) fn group_status(&self, now: Now, spec: &GroupSpec, plan: &Plan) -> GroupStatus {
         let (state, _) = self.state();
         let decided = state.groups.get(&spec.name).cloned().unwrap_or_default();
         let quorate = self.is_quorate(now);
@@ -175,7 +170,13 @@ impl Node {
             .as_ref()
             .is_some_and(|owner| *owner == self.sender().node || self.hears(owner, now));
         let decision = plan.decisions.iter().find(|one| one.group == spec.name);
-        let condition = condition(quorate, heard, &decided, said, decision);
+        let left_alone =
+            state.in_maintenance(&spec.name) && said.is_some_and(|said| said.phase == Phase::Idle);
+        let condition = match condition(quorate, heard, &decided, said, decision) {
+            // Nobody starts it.
+            GroupCondition::Starting if left_alone => GroupCondition::Stopped,
+            condition => condition,
+        };
         let not_ready = spec.policy.nodes().into_iter().filter_map(|node| {
             let said = self.said_of(node, &spec.name)?;
             let why = said.not_ready.clone().or_else(|| said.banned.clone())?;

@@ -6,6 +6,7 @@ use had_core::explain::VerdictWord;
 use had_core::ids::NodeName;
 use had_core::ports::{GroupAction, Reply, Request};
 use had_core::spec::{Candidate, ClusterSpec, GroupSpec, OnQuorumLoss, PolicySpec};
+use had_core::state::FEATURE_LEVEL;
 use had_core::status::GroupCondition;
 use had_policies::{Failback, Scenario};
 
@@ -190,18 +191,13 @@ fn an_operators_move_displaces_in_the_same_decision() {
 }
 
 #[test]
-fn what_does_not_get_down_delays_the_important_group_and_does_not_stop_it() {
+fn what_cannot_be_taken_down_does_not_hold_the_important_group_up() {
     let spec = three_nodes(vec![orders(), idle("reports", &["h2"])]);
     let mut cluster = running(spec);
     cluster.stick("reports");
     cluster.request(failover("orders", None));
-    cluster.run(ms(60));
-    assert_eq!(
-        cluster.open_of("orders"),
-        ["h1"],
-        "it goes on while the other is awaited"
-    );
     cluster.run_until_open_of("orders", "h2", ms(80));
+    assert!(cluster.open_of("reports").is_empty());
 }
 
 #[test]
@@ -361,14 +357,100 @@ fn a_forecast_comes_true() {
 }
 
 #[test]
-fn every_node_knows_the_feature_level_before_it_rules() {
-    let mut cluster = Cluster::of(three_nodes(vec![idle("web", &["h1"])]));
-    cluster.kill("h2");
-    cluster.lead("h3", 1);
-    cluster.run(ms(2_000));
-    assert_eq!(cluster.state().level, 0, "h2 has not said what it knows");
-    let spec = three_nodes(vec![idle("web", &["h1"])]);
-    cluster.restart("h2", spec, 2);
+fn a_cluster_of_another_feature_level_is_not_read() {
+    let cluster = running(three_nodes(vec![idle("web", &["h1"])]));
+    let mut state = cluster.state();
+    assert_eq!(state.level, FEATURE_LEVEL);
+    state.readable().unwrap();
+    state.level += 1;
+    assert!(
+        state
+            .readable()
+            .unwrap_err()
+            .contains("upgrade had on this node")
+    );
+}
+
+#[test]
+fn the_committed_file_rules_what_happens_without_a_majority() {
+    let keeps = GroupSpec {
+        on_quorum_loss: OnQuorumLoss::Keep,
+        ..idle("web", &["h1", "h2"])
+    };
+    let mut cluster = running(three_nodes(vec![idle("web", &["h1", "h2"])]));
+    cluster.kill("h1");
+    cluster.run(ms(20));
+    cluster.restart("h1", three_nodes(vec![keeps]), 2);
     cluster.run(ms(500));
-    assert_eq!(cluster.state().level, had_core::state::FEATURE_LEVEL);
+    cluster.request(failover("web", Some("h1")));
+    cluster.run_until_open("h1", ms(50));
+    cluster.cut("h1");
+    cluster.run(ms(1_000));
+    assert_eq!(
+        cluster.open(),
+        ["h2"],
+        "its own file says otherwise, and does not rule"
+    );
+    assert_eq!(cluster.overlaps, 0);
+}
+
+#[test]
+fn what_is_on_its_way_arrives_before_maintenance_takes_hold() {
+    let mut cluster = running(three_nodes(vec![idle("web", &["h1", "h2"])]));
+    cluster.cut("h1");
+    while cluster.state().groups[&"web".into()].owner != Some("h2".into()) {
+        cluster.run(Duration::from_micros(500));
+    }
+    cluster.request(Request::Maintenance {
+        group: Some("web".into()),
+        on: true,
+    });
+    cluster.run_until_open("h2", ms(50));
+    cluster.run(ms(200));
+    let status = cluster.node("h2").status(cluster.now());
+    assert_eq!(status.groups[0].state, GroupCondition::Running);
+    assert!(status.groups[0].maintenance);
+}
+
+#[test]
+fn two_groups_that_change_places_do_not_wait_for_one_another() {
+    let spec = three_nodes(vec![orders(), idle("reports", &["h2", "h1"])]);
+    let mut cluster = running(spec);
+    assert_eq!(cluster.open_of("reports"), ["h2"]);
+    cluster.request(failover("orders", None));
+    let took = cluster.run_until_open_of("orders", "h2", ms(100));
+    assert!(took < ms(50), "{took:?}");
+    cluster.run_until_open_of("reports", "h1", ms(50));
+    assert_eq!(cluster.overlaps, 0);
+}
+
+#[test]
+fn a_daemon_ends_at_once_also_in_maintenance() {
+    let mut cluster = running(three_nodes(vec![idle("web", &["h1", "h2"])]));
+    cluster.request(Request::Maintenance {
+        group: None,
+        on: true,
+    });
+    cluster.run(ms(50));
+    cluster.event("h1", had_core::ports::Event::Shutdown);
+    cluster.run(ms(500));
+    assert!(cluster.exited.contains(&"h1".into()));
+    assert!(cluster.open().is_empty());
+}
+
+#[test]
+fn maintenance_of_the_cluster_is_not_ended_for_one_group() {
+    let mut cluster = running(three_nodes(vec![idle("web", &["h1", "h2"])]));
+    let maintenance = |group: Option<&str>, on| Request::Maintenance {
+        group: group.map(Into::into),
+        on,
+    };
+    cluster.request(maintenance(None, true));
+    cluster.run(ms(20));
+    cluster.request(maintenance(Some("web"), false));
+    cluster.run(ms(20));
+    assert!(matches!(cluster.replies.last(), Some(Reply::Refused(_))));
+    cluster.request(maintenance(None, false));
+    cluster.run(ms(20));
+    assert!(!cluster.state().in_maintenance(&"web".into()));
 }

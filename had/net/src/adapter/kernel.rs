@@ -5,12 +5,14 @@ use std::io;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use had_core::spec::VipSpec;
 use tokio::time::{Instant, sleep};
 
 use super::Adapter;
 use crate::events::News;
 use crate::reconcile::{Action, reconcile};
 use crate::table::{AddressKey, Change, Holder, Link, Table};
+use crate::wishes::Wish;
 
 /// Address changes in one go; between goes, events and wishes are heard.
 const ACTIONS_A_GO: usize = 256;
@@ -188,7 +190,13 @@ impl Adapter {
             }
         }
         match self.requests.dump().await {
-            Ok(table) => reconcile(&BTreeMap::new(), &table).is_empty(),
+            // Nor may one that somebody else put on go on without its gate.
+            Ok(table) => {
+                let foreign =
+                    |(spec, _): &(VipSpec, Wish)| table.held_by_others(spec.address).is_some();
+                let left = self.wishes.vips.values().any(foreign);
+                reconcile(&BTreeMap::new(), &table).is_empty() && !left
+            }
             Err(error) => {
                 tracing::warn!(%error, "cannot see whether anything is left");
                 false

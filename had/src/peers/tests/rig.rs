@@ -42,6 +42,8 @@ pub(super) fn spec(name: &str, addresses: &[SocketAddr]) -> NodeSpec {
         name: name.into(),
         role: Role::Member,
         addresses: addresses.to_vec(),
+        capacity: 1,
+        capacity_is_hard: false,
     }
 }
 

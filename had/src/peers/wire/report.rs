@@ -53,6 +53,7 @@ fn encode_group(name: &GroupName, group: &GroupReport) -> v1::GroupReport {
         phase: encode_phase(group.phase).into(),
         since_ns: group.since.0,
         not_ready: group.not_ready.clone(),
+        banned: group.banned.clone(),
         released: group.released.map(|epoch| epoch.0),
         given_up: group.given_up.clone(),
         resources: group.resources.iter().map(encode_resource).collect(),
@@ -65,6 +66,7 @@ fn decode_group(group: v1::GroupReport) -> Result<GroupReport, WireError> {
         phase: decode_phase(group.phase)?,
         since: WallTime(group.since_ns),
         not_ready: group.not_ready,
+        banned: group.banned,
         released: group.released.map(Epoch),
         given_up: group.given_up,
         resources: group

@@ -43,14 +43,15 @@ fn resource() -> impl Strategy<Value = ResourceReport> {
 }
 
 fn group() -> impl Strategy<Value = GroupReport> {
-    let words = (of(text()), of(text()));
+    let words = (of(text()), of(text()), of(text()));
     let numbers = (any::<u64>(), any::<u64>(), of(any::<u64>()));
     (numbers, phase(), words, vec(resource(), 0..3)).prop_map(
-        |((epoch, since, released), phase, (not_ready, given_up), resources)| GroupReport {
+        |((epoch, since, released), phase, (not_ready, banned, given_up), resources)| GroupReport {
             epoch: Epoch(epoch),
             phase,
             since: WallTime(since),
             not_ready,
+            banned,
             released: released.map(Epoch),
             given_up,
             resources,
@@ -61,7 +62,8 @@ fn group() -> impl Strategy<Value = GroupReport> {
 fn report() -> impl Strategy<Value = Report> {
     let groups = btree_map(name::<GroupName>(), group(), 0..3);
     let hears = vec(name::<NodeName>(), 0..4);
-    (any::<u64>(), text(), any::<bool>(), hears, text(), groups).prop_map(
+    let numbers = (any::<u64>(), any::<u32>());
+    (numbers, text(), any::<bool>(), hears, text(), groups).prop_map(
         |(applied, config_hash, leaving, hears, gate, groups)| Report {
             applied,
             config_hash,
