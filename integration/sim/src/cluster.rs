@@ -10,7 +10,7 @@ use had_core::state::Configuration;
 use had_core::time::BootTime;
 
 use crate::check::{Checks, Stand, Violation};
-use crate::faults::Ambushes;
+use crate::faults::{Ambushes, Steps};
 use crate::history::{History, Place};
 use crate::host::{Answered, Host};
 use crate::network::Network;
@@ -40,11 +40,14 @@ pub struct Cluster {
     pub dice: RefCell<Dice>,
     /// Faults that wait for their moment.
     pub ambushes: Ambushes,
+    /// What daemons do, step by step.
+    pub steps: Steps,
     /// Calls whose request or answer was lost: their callers wait until they give up.
     unanswered: RefCell<Vec<Answered>>,
     broken: RefCell<Option<Violation>>,
     faults: Cell<u32>,
     ceased: Cell<bool>,
+    over: Cell<bool>,
 }
 
 /// Lost calls are looked through for callers that gave up once there are so many.
@@ -105,16 +108,18 @@ impl Cluster {
             hosts,
             network: RefCell::new(network),
             history: History::default(),
-            checks: RefCell::default(),
+            checks: RefCell::new(Checks::new(&config.spec)),
             settings,
             config,
             planted,
             dice: RefCell::new(Dice::new(seed, 2)),
             ambushes: Ambushes::default(),
+            steps: Steps::default(),
             unanswered: RefCell::default(),
             broken: RefCell::default(),
             faults: Cell::new(0),
             ceased: Cell::new(false),
+            over: Cell::new(false),
             kernel,
         })
     }
@@ -175,6 +180,17 @@ impl Cluster {
         self.faults.get()
     }
 
+    /// Everything that was meant to happen has.
+    pub fn end(&self) {
+        self.over.set(true);
+    }
+
+    /// Whether the run is over: everything has happened, or a promise was broken.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.over.get() || self.broken.borrow().is_some()
+    }
+
     /// Ends the run where a promise was broken.
     pub fn expect(&self, checked: Result<(), Violation>) {
         if let Err(violation) = checked
@@ -212,6 +228,37 @@ impl Cluster {
     pub fn leading(&self) -> Option<usize> {
         let newest = self.checks.borrow().quorum_clock.newest()?;
         (0..self.hosts.len()).find(|host| self.hosts[*host].voter() == Some(newest.voter))
+    }
+
+    /// Every host is up, every disk is a voter, every link is open, and everybody has applied the same.
+    #[must_use]
+    pub fn everybody_is_well(&self) -> bool {
+        let checks = self.checks.borrow();
+        let Some((newest, state)) = checks.decided_moves.newest() else {
+            return false;
+        };
+        let network = self.network.borrow();
+        self.hosts.iter().enumerate().all(|(index, host)| {
+            host.voter()
+                .is_some_and(|voter| state.voters.get(&host.name) == Some(&voter))
+                && host.applied() == newest
+                && self.kernel.runs(host.node)
+                && (0..self.hosts.len()).all(|other| network.connected(index, other))
+        })
+    }
+
+    /// Looks at the pairs of groups as they are decided now.
+    pub fn look_at_pairs(&self) {
+        let well = self.everybody_is_well();
+        let looked = {
+            let checks = &mut *self.checks.borrow_mut();
+            let Some((_, state)) = checks.decided_moves.newest() else {
+                return;
+            };
+            let (spec, now) = (&self.config.spec, self.kernel.now());
+            checks.relations.look(spec, state, well, now)
+        };
+        self.expect(looked);
     }
 
     /// Looks at how everything stands.

@@ -1,7 +1,14 @@
 //! Mistakes planted by hand: each alone breaks a promise, and proves that a checker sees it.
 
+use std::sync::Arc;
+
 use had_consensus::Plants;
+use had_core::ids::{Epoch, GroupName, NodeName};
 use had_core::plant::Plant;
+use had_core::ports::Event;
+use had_core::spec::PolicySpec;
+use had_core::state::{Entry, Step};
+use had_policies::Cause;
 
 /// One planted mistake.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
@@ -18,6 +25,12 @@ pub enum Planted {
     LeaderRestored,
     /// A former owner says that it released, and goes on.
     ReleaseNotBinding,
+    /// Queues are ordered by name whenever one changes.
+    QueueForgetsItsOrder,
+    /// A later life of a daemon takes every queue from the file.
+    QueueLostInARestart,
+    /// A leader leaves the moves of displaced groups out of its entries.
+    DisplacedStays,
 }
 
 impl Planted {
@@ -29,7 +42,52 @@ impl Planted {
             Self::NewLeaderDoesNotHold => Some(Plant::NewLeaderDoesNotHold),
             Self::IndexIgnored => Some(Plant::IndexIgnored),
             Self::ReleaseNotBinding => Some(Plant::ReleaseNotBinding),
-            Self::PipelinedAcknowledgement | Self::LeaderRestored => None,
+            Self::PipelinedAcknowledgement
+            | Self::LeaderRestored
+            | Self::QueueForgetsItsOrder
+            | Self::QueueLostInARestart
+            | Self::DisplacedStays => None,
+        }
+    }
+
+    /// Distorts what a daemon learns of an applied entry. `later`: the daemon was started before.
+    pub fn distort(self, event: &mut Event, later: bool) {
+        let Event::Applied { state, .. } = event else {
+            return;
+        };
+        let forgets = match self {
+            // In the order of the file they begin; the mistake is what becomes of them.
+            Self::QueueForgetsItsOrder => state.groups.values().any(|group| group.epoch > Epoch(1)),
+            Self::QueueLostInARestart => later,
+            _ => false,
+        };
+        if !forgets {
+            return;
+        }
+        let state = Arc::make_mut(state);
+        let in_the_file =
+            |group: &GroupName| match state.config.as_deref()?.spec.group(group)?.policy {
+                PolicySpec::RotatingStandby { ref nodes } => Some(nodes.clone()),
+                _ => None,
+            };
+        for (name, group) in &mut state.groups {
+            match self {
+                Self::QueueForgetsItsOrder => group.queue.sort(),
+                _ => {
+                    let order = in_the_file(name).unwrap_or_default();
+                    let place = |node: &NodeName| order.iter().position(|one| one == node);
+                    group.queue.sort_by_key(place);
+                }
+            }
+        }
+    }
+
+    /// Spoils what a leader is about to propose.
+    pub fn spoil(self, entry: &mut Entry) {
+        if self == Self::DisplacedStays {
+            entry.steps.retain(
+                |step| !matches!(step, Step::Move(change) if change.cause == Cause::Displaced),
+            );
         }
     }
 

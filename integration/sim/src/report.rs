@@ -16,7 +16,13 @@ use crate::crew::Finished;
 const LEAD_UP: usize = 120;
 
 /// The checks of safety.
-const SAFETY: [&str; 3] = ["single_owner", "decided_moves", "quorum_clock"];
+const SAFETY: [&str; 5] = [
+    "single_owner",
+    "decided_moves",
+    "quorum_clock",
+    "fifo",
+    "relations",
+];
 
 pub(crate) struct Report {
     options: Options,

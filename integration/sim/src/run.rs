@@ -7,6 +7,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use had_consensus::Settings;
+use had_core::state::Configuration;
+use had_core::time::nanos;
 
 use crate::check::Violation;
 use crate::cluster::Cluster;
@@ -15,7 +17,7 @@ use crate::history::Line;
 use crate::plant::Planted;
 use crate::runtime::{Dice, Kernel, WORLD};
 use crate::spec::configuration;
-use crate::story::{HEARTBEAT, Story};
+use crate::story::{HEARTBEAT, Story, switch_on};
 
 /// What a run needs to know besides its seed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,6 +70,9 @@ impl fmt::Display for Outcome {
     }
 }
 
+/// Longest time that a test takes with a quiet cluster.
+const LONGEST_QUIET: Duration = Duration::from_mins(1);
+
 /// Seeds with five nodes: a tenth, since each costs as much as two and a half with three.
 const FIVE_NODES_PER_MILLE: u64 = 100;
 
@@ -88,16 +93,55 @@ pub fn run(seed: u64, options: Options) -> Outcome {
         cluster_name: config.spec.name.clone(),
         plants: Planted::in_consensus(options.planted),
     };
+    let end = options.heartbeats * nanos(HEARTBEAT);
+    let told = |cluster: Rc<Cluster>| {
+        let fate = Fate::new(cluster, Dice::new(seed, 4));
+        options.story.told(fate, options.heartbeats)
+    };
+    play(seed, config, settings, options.planted, end, told)
+}
+
+/// A quiet cluster of this file, and what a test does with it, from the first boot until it has done.
+#[must_use]
+pub fn quiet<F>(seed: u64, config: Configuration, told: impl FnOnce(Rc<Cluster>) -> F) -> Outcome
+where
+    F: Future<Output = ()> + 'static,
+{
+    let settings = Settings {
+        timing: config.spec.timing,
+        cluster_name: config.spec.name.clone(),
+        plants: Planted::in_consensus(None),
+    };
+    let told = |cluster: Rc<Cluster>| {
+        let done = told(Rc::clone(&cluster));
+        async move {
+            switch_on(&cluster, &mut Dice::new(seed, 5));
+            done.await;
+            cluster.end();
+        }
+    };
+    play(seed, config, settings, None, nanos(LONGEST_QUIET), told)
+}
+
+fn play<F>(
+    seed: u64,
+    config: Configuration,
+    settings: Settings,
+    planted: Option<Planted>,
+    end: u64,
+    told: impl FnOnce(Rc<Cluster>) -> F,
+) -> Outcome
+where
+    F: Future<Output = ()> + 'static,
+{
     let kernel = Kernel::new(seed);
-    let cluster = Cluster::new(Rc::clone(&kernel), seed, config, settings, options.planted);
+    let cluster = Cluster::new(Rc::clone(&kernel), seed, config, settings, planted);
     let entered = cluster.enter();
-    let end = options.heartbeats * had_core::time::nanos(HEARTBEAT);
-    let fate = Fate::new(Rc::clone(&cluster), Dice::new(seed, 4));
-    drop(kernel.spawn(WORLD, options.story.told(fate, options.heartbeats)));
+    drop(kernel.spawn(WORLD, told(Rc::clone(&cluster))));
     let judge = Rc::clone(&cluster);
     // A panic ends a daemon; here it is a broken promise, told with what led to it.
     let ran = catch_unwind(AssertUnwindSafe(|| {
-        kernel.run_until(end, move || judge.broken().is_some());
+        kernel.run_until(end, move || judge.has_ended());
     }));
     match ran {
         Ok(()) => kernel.tear_down(),

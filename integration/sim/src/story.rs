@@ -9,7 +9,8 @@ use openraft_rt::AsyncRuntime;
 use crate::check::{Violation, heals};
 use crate::cluster::Cluster;
 use crate::faults::Fate;
-use crate::runtime::{SimRuntime, after, true_time};
+use crate::host::Host;
+use crate::runtime::{Dice, SimRuntime, after, true_time};
 
 /// The interval that users rely on.
 pub const HEARTBEAT: Duration = Duration::from_millis(100);
@@ -38,12 +39,10 @@ impl Story {
     /// Boots, forms, suffers, heals.
     pub(crate) async fn told(self, mut fate: Fate, heartbeats: u64) {
         let cluster = Rc::clone(&fate.cluster);
-        for host in 0..cluster.hosts.len() {
-            let (cluster, delay) = (Rc::clone(&cluster), fate.dice.between(0, SWITCHED_ON_NS));
-            after(Duration::from_nanos(delay), move || cluster.power_on(host));
-        }
+        switch_on(&cluster, &mut fate.dice);
         runs_within(&cluster, HEALING).await;
         cluster.note("everything runs".into());
+        look_at_pairs(&cluster);
         let end = heartbeats * nanos(HEARTBEAT);
         let until = end.saturating_sub(nanos(HEALING + HEARTBEAT * LOOKS));
         match self {
@@ -52,11 +51,42 @@ impl Story {
         }
         SimRuntime::sleep(HEALING).await;
         runs_within(&cluster, HEARTBEAT * LOOKS / 2).await;
+        shows_what_is_so(&cluster).await;
+    }
+}
+
+/// Looks at the pairs of groups once a heartbeat, from here on.
+fn look_at_pairs(cluster: &Rc<Cluster>) {
+    let cluster = Rc::clone(cluster);
+    after(HEARTBEAT, move || {
+        cluster.look_at_pairs();
+        look_at_pairs(&cluster);
+    });
+}
+
+/// Every daemon is asked what it shows an operator.
+async fn shows_what_is_so(cluster: &Rc<Cluster>) {
+    cluster.hosts.iter().for_each(Host::ask_to_show);
+    SimRuntime::sleep(HEARTBEAT).await;
+    if let Some(silent) = cluster.hosts.iter().find(|host| !host.has_shown()) {
+        let text = format!("{} shows an operator nothing", silent.name);
+        cluster.expect(Err(Violation {
+            check: "relations",
+            text,
+        }));
+    }
+}
+
+/// Boots every host, in any order.
+pub(crate) fn switch_on(cluster: &Rc<Cluster>, dice: &mut Dice) {
+    for host in 0..cluster.hosts.len() {
+        let (cluster, delay) = (Rc::clone(cluster), dice.between(0, SWITCHED_ON_NS));
+        after(Duration::from_nanos(delay), move || cluster.power_on(host));
     }
 }
 
 /// Waits until every group runs.
-async fn runs_within(cluster: &Rc<Cluster>, time: Duration) {
+pub(crate) async fn runs_within(cluster: &Rc<Cluster>, time: Duration) {
     let limit = true_time() + nanos(time);
     while cluster.runs().is_err() {
         if true_time() >= limit {

@@ -2,10 +2,14 @@
 //!
 //! A gate opens only by a write, and once its deadline has passed it stays shut until the next one: so two open gates
 //! overlap if, and only if, at one of the two writes the other gate is open. Looking at every write misses no moment.
+//!
+//! S1 is given up where the file says so (DESIGN §1): a group with `on_quorum_loss = "keep"` goes on without a majority, and
+//! another node may serve it too. Its gates are noted, and not compared; exactly those groups are left out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use had_core::ids::GroupName;
+use had_core::spec::{ClusterSpec, OnQuorumLoss};
 use had_core::time::BootTime;
 
 use super::Violation;
@@ -14,9 +18,24 @@ use super::Violation;
 #[derive(Debug, Default)]
 pub struct SingleOwner {
     deadlines: BTreeMap<GroupName, BTreeMap<usize, BootTime>>,
+    /// Groups that go on without a quorum, as their file asks.
+    given_up: BTreeSet<GroupName>,
 }
 
 impl SingleOwner {
+    /// All gates of a cluster, shut.
+    #[must_use]
+    pub fn of(spec: &ClusterSpec) -> Self {
+        let keep = spec
+            .groups
+            .iter()
+            .filter(|group| group.on_quorum_loss == OnQuorumLoss::Keep);
+        Self {
+            deadlines: BTreeMap::new(),
+            given_up: keep.map(|group| group.name.clone()).collect(),
+        }
+    }
+
     /// A kernel's deadline was written. `clock` reads each host's `CLOCK_BOOTTIME` at this true time.
     ///
     /// # Errors
@@ -30,7 +49,7 @@ impl SingleOwner {
     ) -> Result<(), Violation> {
         let deadlines = self.deadlines.entry(group.clone()).or_default();
         deadlines.insert(host, until);
-        if until <= clock(host) {
+        if until <= clock(host) || self.given_up.contains(group) {
             return Ok(());
         }
         let other = deadlines
@@ -69,6 +88,8 @@ impl SingleOwner {
 
 #[cfg(test)]
 mod tests {
+    use had_core::spec::PolicySpec;
+
     use super::*;
 
     #[test]
@@ -83,6 +104,28 @@ mod tests {
             "the first has just ended"
         );
         assert!(check.written(&group, 0, BootTime(150), at(110)).is_err());
+    }
+
+    #[test]
+    fn a_group_that_goes_on_without_a_quorum_is_left_out_and_no_other() {
+        let standby = |number| {
+            let nodes = vec!["h1".into(), "h2".into()];
+            crate::spec::group(number, PolicySpec::RotatingStandby { nodes })
+        };
+        let mut groups = vec![standby(0), standby(1)];
+        groups[0].on_quorum_loss = OnQuorumLoss::Keep;
+        let mut check = SingleOwner::of(&crate::spec::file([], groups).spec);
+        let at = |now: u64| move |_: usize| BootTime(now);
+        let mut both = |group: &str| {
+            check
+                .written(&group.into(), 0, BootTime(100), at(10))
+                .unwrap();
+            check
+                .written(&group.into(), 1, BootTime(100), at(10))
+                .is_ok()
+        };
+        assert!(both("g0"));
+        assert!(!both("g1"));
     }
 
     #[test]

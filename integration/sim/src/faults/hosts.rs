@@ -108,7 +108,7 @@ impl Fate {
     /// second one before the first is a voter again would be a lost majority.
     pub(super) fn wipe(&mut self) -> bool {
         let host = self.victim();
-        if !self.everybody_is_well() {
+        if !self.cluster.everybody_is_well() {
             return false;
         }
         let away = self.away();
@@ -121,23 +121,6 @@ impl Fate {
         let cluster = Rc::clone(&self.cluster);
         after(away, move || cluster.power_on(host));
         true
-    }
-
-    /// Every host is up, every disk is a voter, every link is open.
-    fn everybody_is_well(&self) -> bool {
-        let cluster = &self.cluster;
-        let checks = cluster.checks.borrow();
-        let Some((newest, state)) = checks.decided_moves.newest() else {
-            return false;
-        };
-        let network = cluster.network.borrow();
-        cluster.hosts.iter().enumerate().all(|(index, host)| {
-            host.voter()
-                .is_some_and(|voter| state.voters.get(&host.name) == Some(&voter))
-                && host.applied() == newest
-                && cluster.kernel.runs(host.node)
-                && (0..cluster.hosts.len()).all(|other| network.connected(index, other))
-        })
     }
 
     /// SIGTERM: the daemon hands over and ends; it is started again some time after it has.

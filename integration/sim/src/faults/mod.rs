@@ -7,12 +7,14 @@
 //! | `operators` | commands at any moment |
 //! | `leaders` | the leader lost alone, again and again |
 //! | `ambush` | faults that wait for the one moment at which they hurt most |
+//! | `steps` | a fault at one step of what daemons do |
 
 mod ambush;
 mod hosts;
 mod leaders;
 mod operators;
 mod partitions;
+mod steps;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -23,6 +25,8 @@ use crate::cluster::Cluster;
 use crate::runtime::{Dice, SimRuntime, true_time};
 
 pub use ambush::{Ambush, Ambushes};
+pub use operators::{CommandIds, ask};
+pub use steps::{Steps, Strike};
 
 /// Faults last from here…
 const SHORTEST_MS: u64 = 10;
@@ -35,7 +39,7 @@ const LONGEST_MS: u64 = 3_000;
 pub(crate) struct Fate {
     pub(crate) cluster: Rc<Cluster>,
     pub(crate) dice: Dice,
-    commands: u64,
+    commands: CommandIds,
 }
 
 impl Fate {
@@ -43,7 +47,7 @@ impl Fate {
         Self {
             cluster,
             dice,
-            commands: 0,
+            commands: CommandIds::default(),
         }
     }
 

@@ -8,11 +8,13 @@ use std::task::Poll;
 use std::time::Duration;
 
 use had_consensus::{Consensus, Replica, Store};
-use had_core::ids::{ClusterId, GroupName, LeaderId, NodeName, ProcessId, ProposalId, VoterId};
+use had_core::ids::{
+    ClusterId, GroupName, LeaderId, NodeName, ProcessId, ProposalId, ResourceName, VoterId,
+};
 use had_core::message::Sender;
 use had_core::node::Node;
-use had_core::ports::{Command, Event, Identity, ResourceStatus};
-use had_core::spec::{ResourceSpec, Role};
+use had_core::ports::{Command, Event, Identity, ProposeError, ResourceStatus};
+use had_core::spec::Role;
 use had_core::state::{Entry, Step};
 use had_core::time::{BootTime, MonoTime, Now, RawTime, WallTime};
 use openraft_rt::AsyncRuntime;
@@ -20,7 +22,7 @@ use tokio::sync::mpsc;
 
 use super::Interrupt;
 use super::links::SimTransport;
-use crate::check::{DecidedMoves, Violation};
+use crate::check::{self, DecidedMoves, Violation};
 use crate::cluster::{self, Cluster};
 use crate::runtime::{SimInstant, SimRuntime, after, here, spawn_on};
 
@@ -60,6 +62,8 @@ struct Driver {
     host: usize,
     node: Node,
     consensus: Rc<Consensus<SimRuntime>>,
+    /// Entries of its present leadership whose outcome it has not heard.
+    on_their_way: BTreeMap<ProposalId, (LeaderId, Entry)>,
 }
 
 async fn start(
@@ -95,7 +99,11 @@ async fn start(
     }
     let (inbox, events) = mpsc::unbounded_channel();
     let deliver = inbox.clone();
-    let machine = Replica::new(move |event| {
+    let (planted, later) = (cluster.planted, starts > 1);
+    let machine = Replica::new(move |mut event| {
+        if let Some(planted) = planted {
+            planted.distort(&mut event, later);
+        }
         cluster::current().applied(host, &event);
         drop(deliver.send(event));
     });
@@ -119,6 +127,7 @@ async fn start(
             host,
             node,
             consensus,
+            on_their_way: BTreeMap::new(),
         },
         events,
     ))
@@ -174,9 +183,20 @@ impl Driver {
                 Err(_) => Event::Tick,
             };
             let now = self.read_clocks().await;
+            if let Event::Proposed { proposal, outcome } = &event
+                && *outcome == Err(ProposeError::Refused)
+            {
+                self.on_their_way.remove(proposal);
+            }
             let commands = self.node.handle(now, event);
             self.cluster.hosts[self.host].speaks_as(self.node.sender());
+            if self.cluster.hosts[self.host].takes_the_question() {
+                self.show(now);
+            }
             for command in commands {
+                if self.cluster.takes_step(self.host) {
+                    yield_once().await;
+                }
                 self.pause_point().await;
                 if command == Command::Exit {
                     return self.exit().await;
@@ -238,7 +258,17 @@ impl Driver {
         }
     }
 
-    fn execute(&self, command: Command) {
+    /// What an operator who asks here would be shown.
+    fn show(&self, now: Now) {
+        let status = self.node.status(now);
+        let (state, _) = self.node.state();
+        if status.quorate {
+            let spec = &self.cluster.config.spec;
+            self.cluster.expect(check::marks(spec, state, &status));
+        }
+    }
+
+    fn execute(&mut self, command: Command) {
         self.cluster.clone().ambush(self.host, &command);
         let place = &self.cluster.hosts[self.host];
         match command {
@@ -248,7 +278,12 @@ impl Driver {
                 resource,
                 up,
                 ..
-            } => self.set_resource(group, &resource, up),
+            } => self.set_resource(group, &resource.name, up),
+            Command::HandsOff { group, on } => {
+                for (resource, up) in place.hands_off(&group, on) {
+                    self.set_resource(group.clone(), &resource, up);
+                }
+            }
             Command::Announce { .. } | Command::Exit => {}
             Command::Send { to, message } => self.cluster.send_frame(self.host, &to, &message),
             Command::Answer { via, message } => self.cluster.answer(self.host, via, &message),
@@ -306,14 +341,14 @@ impl Driver {
         cluster.write_gate(host, group, until);
     }
 
-    fn set_resource(&self, group: GroupName, resource: &ResourceSpec, up: bool) {
-        let (cluster, host, name) = (Rc::clone(&self.cluster), self.host, resource.name.clone());
-        let wish = cluster.hosts[host].wishes(&group, &name);
+    fn set_resource(&self, group: GroupName, resource: &ResourceName, up: bool) {
+        let (cluster, host, name) = (Rc::clone(&self.cluster), self.host, resource.clone());
+        let wish = cluster.hosts[host].wishes(&group, &name, up);
         let takes = pick(&cluster, ADDRESS_US);
         drop(spawn_on(cluster.hosts[host].node, async move {
             SimRuntime::sleep(takes).await;
-            if cluster.hosts[host].fulfils(&group, &name, wish, up) {
-                let status = if up {
+            if let Some(is_up) = cluster.hosts[host].fulfils(&group, &name, wish) {
+                let status = if is_up {
                     ResourceStatus::Up("up".into())
                 } else {
                     ResourceStatus::Down
@@ -327,9 +362,13 @@ impl Driver {
         }));
     }
 
-    fn propose(&self, proposal: ProposalId, leader: LeaderId, entry: Entry) {
+    fn propose(&mut self, proposal: ProposalId, leader: LeaderId, mut entry: Entry) {
         let (cluster, host) = (Rc::clone(&self.cluster), self.host);
+        if let Some(planted) = cluster.planted {
+            planted.spoil(&mut entry);
+        }
         cluster.note_at(host, format!("proposes {}", told(&entry)));
+        self.judge(proposal, leader, &entry);
         let consensus = Rc::clone(&self.consensus);
         drop(spawn_on(cluster.hosts[host].node, async move {
             let outcome = consensus.propose(leader, entry.encode()).await;
@@ -345,6 +384,23 @@ impl Driver {
             SimRuntime::sleep(BETWEEN_THREADS).await;
             cluster.hosts[host].push(Event::Proposed { proposal, outcome });
         }));
+    }
+
+    /// What a leader decides, by the state that it has applied.
+    fn judge(&mut self, proposal: ProposalId, leader: LeaderId, entry: &Entry) {
+        let (spec, (state, _)) = (&self.cluster.config.spec, self.node.state());
+        for step in &entry.steps {
+            if let Step::Move(change) = step {
+                self.cluster
+                    .expect(check::takes_in_turn(spec, state, change));
+            }
+        }
+        self.on_their_way
+            .retain(|_, (of, entry)| *of == leader && !state.commands.contains(&entry.id));
+        let others = self.on_their_way.values().map(|(_, entry)| entry);
+        let right = check::makes_no_wrong(spec, state, entry, others);
+        self.cluster.expect(right);
+        self.on_their_way.insert(proposal, (leader, entry.clone()));
     }
 
     fn replace_voter(&self, node: NodeName, old: Option<VoterId>, new: VoterId) {
@@ -410,7 +466,7 @@ fn told(entry: &Entry) -> String {
 
 impl Cluster {
     /// An entry was applied on a host.
-    fn applied(&self, host: usize, event: &Event) {
+    fn applied(self: &Rc<Self>, host: usize, event: &Event) {
         let Event::Applied {
             index,
             leader,
@@ -421,6 +477,19 @@ impl Cluster {
         };
         let place = &self.hosts[host];
         place.inner.borrow_mut().applied = *index;
+        self.takes_step(host);
+        let in_turn = self
+            .checks
+            .borrow_mut()
+            .fifo
+            .applied(&place.name, *index, state);
+        if in_turn == Ok(true) {
+            self.note_at(
+                host,
+                format!("the model of the queues begins anew at {index}"),
+            );
+        }
+        self.expect(in_turn.map(drop));
         let checked =
             self.checks
                 .borrow_mut()

@@ -103,7 +103,10 @@ impl Cluster {
             .process
             .as_ref()
             .map(|process| process.life);
-        if present.is_none() || life.is_some_and(|life| present != Some(life)) {
+        if present.is_none()
+            || life.is_some_and(|life| present != Some(life))
+            || self.takes_step(to)
+        {
             return;
         }
         match message {
@@ -188,6 +191,9 @@ impl Cluster {
             let refused = Err(CallError::Unreachable("connection refused".into()));
             return self.call_answered(to, from, refused, answer);
         };
+        if self.takes_step(to) {
+            return self.keep_waiting(answer);
+        }
         if host.voter() != Some(voter) {
             let refused = Err(CallError::Refused("another voter lives here".into()));
             return self.call_answered(to, from, refused, answer);

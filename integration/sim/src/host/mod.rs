@@ -65,6 +65,8 @@ struct Inner {
     applied: u64,
     /// The daemon was asked to end.
     leaving: bool,
+    /// Its daemon is asked what it would show an operator.
+    asked_to_show: bool,
     /// How often the disk was wiped.
     wiped: u64,
 }
@@ -78,7 +80,17 @@ struct Process {
     consensus: Rc<Consensus<SimRuntime>>,
     waiting: BTreeMap<RequestId, oneshot::Sender<Reply>>,
     requests: u64,
-    wishes: BTreeMap<(GroupName, ResourceName), u64>,
+    wishes: BTreeMap<(GroupName, ResourceName), Wish>,
+    /// Groups of which an operator takes care himself: their addresses stay as they are.
+    hands_off: BTreeSet<GroupName>,
+}
+
+/// What is wanted of an address.
+#[derive(Clone, Copy, Debug, Default)]
+struct Wish {
+    /// The latest counts.
+    number: u64,
+    up: bool,
 }
 
 impl Host {
@@ -184,6 +196,7 @@ impl Host {
             waiting: BTreeMap::new(),
             requests: 0,
             wishes: BTreeMap::new(),
+            hands_off: BTreeSet::new(),
         });
     }
 
@@ -232,37 +245,69 @@ impl Host {
         }
     }
 
-    /// A wish for a resource; the latest counts.
-    fn wishes(&self, group: &GroupName, resource: &ResourceName) -> u64 {
+    /// A wish for a resource; the latest counts. Its number.
+    fn wishes(&self, group: &GroupName, resource: &ResourceName, up: bool) -> u64 {
         let mut inner = self.inner.borrow_mut();
         let Some(process) = inner.process.as_mut() else {
             return 0;
         };
-        let wish = process
-            .wishes
-            .entry((group.clone(), resource.clone()))
-            .or_default();
-        *wish += 1;
-        *wish
+        let key = (group.clone(), resource.clone());
+        let wish = process.wishes.entry(key).or_default();
+        let number = wish.number + 1;
+        *wish = Wish { number, up };
+        number
     }
 
-    /// The wish comes true, if it is still the latest.
-    fn fulfils(&self, group: &GroupName, resource: &ResourceName, wish: u64, up: bool) -> bool {
+    /// The wish comes true, if it is still the latest, unless an operator takes care of the group. What the address does
+    /// then.
+    fn fulfils(&self, group: &GroupName, resource: &ResourceName, number: u64) -> Option<bool> {
         let mut inner = self.inner.borrow_mut();
         let key = (group.clone(), resource.clone());
-        let latest = inner
-            .process
-            .as_ref()
-            .and_then(|process| process.wishes.get(&key).copied());
-        if latest != Some(wish) {
-            return false;
+        let process = inner.process.as_ref()?;
+        let wish = process.wishes.get(&key)?;
+        let (up, touches) = (wish.up, !process.hands_off.contains(group));
+        if wish.number != number {
+            return None;
         }
-        if up {
-            inner.addresses.insert(key);
-        } else {
-            inner.addresses.remove(&key);
+        match (touches, up) {
+            (false, _) => return Some(inner.addresses.contains(&key)),
+            (true, true) => inner.addresses.insert(key),
+            (true, false) => inner.addresses.remove(&key),
+        };
+        Some(up)
+    }
+
+    /// An operator takes care of a group, or no longer. The wishes that count again.
+    fn hands_off(&self, group: &GroupName, on: bool) -> Vec<(ResourceName, bool)> {
+        let mut inner = self.inner.borrow_mut();
+        let Some(process) = inner.process.as_mut() else {
+            return Vec::new();
+        };
+        if on {
+            process.hands_off.insert(group.clone());
+            return Vec::new();
         }
-        true
+        process.hands_off.remove(group);
+        let wishes = process.wishes.iter().filter(|((of, _), _)| of == group);
+        wishes
+            .map(|((_, resource), wish)| (resource.clone(), wish.up))
+            .collect()
+    }
+
+    /// Asks its daemon to check what it would show an operator, between two of its events.
+    pub fn ask_to_show(&self) {
+        self.inner.borrow_mut().asked_to_show = true;
+        self.push(Event::Tick);
+    }
+
+    fn takes_the_question(&self) -> bool {
+        std::mem::take(&mut self.inner.borrow_mut().asked_to_show)
+    }
+
+    /// Whether nobody waits to be shown anything.
+    #[must_use]
+    pub fn has_shown(&self) -> bool {
+        !self.inner.borrow().asked_to_show
     }
 }
 
