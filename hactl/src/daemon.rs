@@ -6,16 +6,16 @@ use had_proto::v1::admin_client::AdminClient;
 use had_proto::v1::command_reply::Outcome;
 use had_proto::v1::{
     ClusterInitRequest, CommandId, CommandReply, CommandRequest, Document, EventsRequest,
-    StatusRequest, command_request,
+    ExplainRequest, SimulateRequest, StatusRequest, command_request,
 };
 use tonic::transport::Channel;
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
 
 use crate::args::Target;
 use crate::connect::connect;
 use crate::failure::Failure;
 
-/// A status is answered from memory.
+/// A question is answered from memory.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// A little longer than the daemon itself gives a command (60 s).
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(65);
@@ -50,16 +50,30 @@ impl Daemon {
 
     /// The document of the whole cluster or one group.
     pub(crate) async fn status(&mut self, group: Option<&str>) -> Result<Vec<u8>, Failure> {
-        let mut request = tonic::Request::new(StatusRequest {
-            group: group.unwrap_or_default().to_owned(),
-        });
-        request.set_timeout(QUESTION_TIMEOUT);
-        let answer = self
-            .client
-            .status(request)
-            .await
-            .map_err(|status| self.failed(&status))?;
-        Ok(answer.into_inner().json)
+        let group = group.unwrap_or_default().to_owned();
+        let answer = self.client.status(question(StatusRequest { group })).await;
+        self.document(answer)
+    }
+
+    /// The document that explains one group, now or, where `at_ms` is not zero, at that moment.
+    pub(crate) async fn explain(&mut self, group: &str, at_ms: u64) -> Result<Vec<u8>, Failure> {
+        let group = group.to_owned();
+        let asked = question(ExplainRequest { group, at_ms });
+        let answer = self.client.explain(asked).await;
+        self.document(answer)
+    }
+
+    /// The document that foresees what a scenario leads to.
+    pub(crate) async fn simulate(&mut self, what: SimulateRequest) -> Result<Vec<u8>, Failure> {
+        let answer = self.client.simulate(question(what)).await;
+        self.document(answer)
+    }
+
+    fn document(&self, answer: Result<Response<Document>, Status>) -> Result<Vec<u8>, Failure> {
+        match answer {
+            Ok(document) => Ok(document.into_inner().json),
+            Err(status) => Err(self.failed(&status)),
+        }
     }
 
     /// The cluster's history.
@@ -99,7 +113,7 @@ impl Daemon {
     async fn once(&mut self, id: &CommandId, wish: &Wish) -> Result<CommandReply, Failure> {
         let answer = match wish {
             Wish::Command(command) => {
-                let mut request = tonic::Request::new(CommandRequest {
+                let mut request = Request::new(CommandRequest {
                     id: Some(*id),
                     command: Some(command.clone()),
                 });
@@ -107,7 +121,7 @@ impl Daemon {
                 self.client.request(request).await
             }
             Wish::Init(nodes) => {
-                let mut request = tonic::Request::new(ClusterInitRequest {
+                let mut request = Request::new(ClusterInitRequest {
                     id: Some(*id),
                     nodes: nodes.clone(),
                 });
@@ -145,10 +159,18 @@ impl Daemon {
                     hint: "look at its log".to_owned(),
                 }
             }
+            Code::FailedPrecondition => Failure::NoQuorum(text),
             Code::Unimplemented => Failure::Answer("it does not know the question".to_owned()),
             _ => Failure::Refused(text),
         }
     }
+}
+
+/// Something that is answered from memory.
+fn question<T>(what: T) -> Request<T> {
+    let mut request = Request::new(what);
+    request.set_timeout(QUESTION_TIMEOUT);
+    request
 }
 
 impl Target {

@@ -9,12 +9,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fake::{Answer, Ran, Script, command, hactl, on_a_socket, with_tls};
+use had_core::ids::NodeName;
+use had_policies::{FateState, Forecast, Outage};
 use had_proto::v1::command_reply::Outcome;
 use had_proto::v1::command_request::Command;
-use had_proto::v1::{Done, Moved, NoQuorum, Refused, Unknown};
+use had_proto::v1::group_command::Action;
+use had_proto::v1::{Done, GroupCommand, Maintenance, Moved, NoQuorum, Refused, Unknown};
 use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 
-const HEALTHY: &str = include_str!("tables/healthy.json");
+const HEALTHY: &str = include_str!("tables/status/healthy.json");
 const TAKEOVER: &str = r#"{"number":3,"at":"2026-11-22T10:00:00.123Z","node":null,"group":"web","kind":"takeover","text":"web: h1 → h2"}"#;
 const DRAINED: &str = r#"{"number":4,"at":"2026-11-22T10:00:01.000Z","node":"h3","group":null,"kind":"drained","text":"h3 is drained"}"#;
 
@@ -337,4 +340,224 @@ fn a_watched_status_is_a_document_a_line_again_and_again() {
     assert!(child.wait().unwrap().success());
     let document = HEALTHY.replace('\n', "");
     assert_eq!(lines, [document.clone(), document]);
+}
+
+const EXPLAINED: &str = include_str!("tables/explain/running.json");
+const FORECAST: &str = r#"{"goes_on":["h2"],"summary":"h1, h3 and w1 lost: nothing moves","groups":[],"degraded":[],"notes":[]}"#;
+
+fn wishes(script: &Script) -> Vec<Command> {
+    let commands = script.commands.lock().unwrap();
+    commands
+        .iter()
+        .map(|command| command.command.clone().unwrap())
+        .collect()
+}
+
+#[test]
+fn groups_are_started_stopped_cleared_and_left_alone_by_name_or_all_at_once() {
+    let lines = [
+        "group start web",
+        "group stop web",
+        "group clear web",
+        "maintenance on web",
+        "maintenance off",
+    ];
+    let script = script();
+    for _ in &lines {
+        script.answer(done());
+    }
+    let daemon = on_a_socket(Arc::clone(&script));
+    for line in lines {
+        let ran = hactl(&daemon.socket(), line);
+        assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{line}");
+    }
+    let act = |action: Action| {
+        Command::GroupCommand(GroupCommand {
+            group: "web".to_owned(),
+            action: action.into(),
+        })
+    };
+    let maintenance = |group: Option<&str>, on| {
+        Command::Maintenance(Maintenance {
+            group: group.map(str::to_owned),
+            on,
+        })
+    };
+    assert_eq!(
+        wishes(&script),
+        [
+            act(Action::Start),
+            act(Action::Stop),
+            act(Action::Clear),
+            maintenance(Some("web"), true),
+            maintenance(None, false),
+        ]
+    );
+}
+
+#[test]
+fn what_changes_groups_needs_a_quorum() {
+    let quorum = || {
+        let text = "h1 hears nobody".to_owned();
+        Answer::Outcome(Outcome::NoQuorum(NoQuorum { text }))
+    };
+    let daemon = on_a_socket(script().answer(quorum()).answer(quorum()));
+    assert_eq!(hactl(&daemon.socket(), "group stop web").code, 4);
+    assert_eq!(hactl(&daemon.socket(), "maintenance on").code, 4);
+    assert_eq!(hactl(&daemon.socket(), "group").code, 2);
+    assert_eq!(hactl(&daemon.socket(), "maintenance maybe").code, 2);
+}
+
+#[test]
+fn an_explanation_is_told_in_words_and_under_json_as_it_came() {
+    let script = script();
+    *script.told.lock().unwrap() = EXPLAINED.to_owned();
+    let daemon = on_a_socket(Arc::clone(&script));
+    let ran = hactl(&daemon.socket(), "explain web");
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+    assert!(ran.stdout.starts_with("web runs on h2 "), "{}", ran.stdout);
+    let ran = hactl(
+        &daemon.socket(),
+        "explain web --at 2026-11-22T09:00:00Z --json",
+    );
+    assert_eq!(ran.code, 0);
+    assert_eq!(ran.stdout, EXPLAINED.replace('\n', "") + "\n");
+    let asked = script.explained.lock().unwrap();
+    let moments: Vec<u64> = asked.iter().map(|one| one.at_ms).collect();
+    assert_eq!(moments, [0, 1_795_338_000_000]);
+}
+
+#[test]
+fn an_explanation_fails_with_the_code_of_its_reason() {
+    let daemon = on_a_socket(script());
+    let ran = hactl(&daemon.socket(), "explain mail");
+    assert_eq!((ran.code, ran.stdout.as_str()), (1, ""));
+    assert_eq!(
+        ran.stderr,
+        "error: there is no group mail; the groups are: web\n"
+    );
+    let ran = hactl(&daemon.socket(), "explain web --at yesterday");
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.stderr.contains("--at yesterday is no moment"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(hactl(Path::new("/nowhere/had.sock"), "explain web").code, 3);
+}
+
+#[test]
+fn a_simulation_asks_the_daemon_of_a_loss_or_a_split() {
+    let script = script();
+    *script.told.lock().unwrap() = FORECAST.to_owned();
+    let daemon = on_a_socket(Arc::clone(&script));
+    let ran = hactl(&daemon.socket(), "simulate --lose h1,h3 --lose w1");
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+    assert_eq!(ran.stdout, "If h1, h3 and w1 are lost: nothing moves.\n");
+    let ran = hactl(&daemon.socket(), "simulate --split h1,h2/h3 --json");
+    assert_eq!(ran.stdout, format!("{FORECAST}\n"));
+    let asked = script.simulated.lock().unwrap();
+    assert_eq!(asked[0].lose, ["h1", "h3", "w1"]);
+    assert!(asked[0].split.is_empty() && asked[1].lose.is_empty());
+    let sides: Vec<&[String]> = asked[1].split.iter().map(|side| &side.nodes[..]).collect();
+    assert_eq!(sides, [&["h1", "h2"][..], &["h3"][..]]);
+}
+
+#[test]
+fn a_simulation_fails_with_the_code_of_its_reason() {
+    let daemon = on_a_socket(script());
+    let ran = hactl(&daemon.socket(), "simulate --lose h9");
+    assert_eq!(ran.code, 1);
+    assert_eq!(
+        ran.stderr,
+        "error: there is no node h9; the nodes are: h1, h2\n"
+    );
+    let ran = hactl(&daemon.socket(), "simulate --lose h1,h2");
+    assert_eq!(ran.code, 4);
+    assert!(
+        ran.stderr.starts_with("error: h2 hears nobody\nhint: "),
+        "{}",
+        ran.stderr
+    );
+    for wrong in [
+        "simulate",
+        "simulate --split h1,h2",
+        "simulate --lose h1 --split h1/h2",
+    ] {
+        assert_eq!(hactl(&daemon.socket(), wrong).code, 2, "{wrong}");
+    }
+    let ran = hactl(Path::new("/nowhere/had.sock"), "simulate --lose h1");
+    assert_eq!(ran.code, 3);
+}
+
+const FILE: &str = r#"
+[cluster]
+name = "web"
+heartbeat = "100ms"
+lease = "300ms"
+allow_insecure = true
+
+[[node]]
+name = "h1"
+addresses = ["10.77.0.1:7400"]
+[[node]]
+name = "h2"
+addresses = ["10.77.0.2:7400"]
+[[node]]
+name = "w1"
+addresses = ["10.77.0.9:7400"]
+role = "witness"
+
+[[group]]
+name = "web"
+policy = "idle-standby"
+nodes = [{ name = "h1", priority = 200 }, { name = "h2", priority = 100 }]
+[[group.resource]]
+name = "vip"
+kind = "vip"
+address = "10.77.0.100/24"
+"#;
+
+#[test]
+fn a_simulation_on_a_file_needs_no_daemon() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cluster.toml");
+    std::fs::write(&path, FILE).unwrap();
+    let nowhere = Path::new("/nowhere/had.sock");
+    let ask = |what: &str| {
+        hactl(
+            nowhere,
+            &format!("simulate {what} --file {}", path.display()),
+        )
+    };
+
+    let ran = ask("--lose h1 --json");
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+    let forecast: Forecast = serde_json::from_str(&ran.stdout).unwrap();
+    let web = &forecast.groups[0];
+    let to = |node: &str| Some(NodeName::from(node));
+    assert_eq!((&web.before, &web.after), (&to("h1"), &to("h2")));
+    assert_eq!(web.state, FateState::Runs);
+    let Outage::UpTo { most, .. } = web.outage else {
+        panic!("{forecast:?}")
+    };
+    assert!(most.as_millis() >= 300, "a lease at least: {most:?}");
+
+    let ran = ask("--split h1/h2/w1");
+    assert_eq!(ran.code, 0);
+    assert!(ran.stdout.contains("stopped: no quorum"), "{}", ran.stdout);
+
+    let ran = ask("--lose h7");
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("h7"), "{}", ran.stderr);
+
+    std::fs::write(&path, FILE.replace("idle-standby", "idle")).unwrap();
+    let ran = ask("--lose h1");
+    assert_eq!((ran.code, ran.stdout.as_str()), (1, ""));
+    assert!(ran.stderr.contains("is refused"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("cluster.toml:21:"), "{}", ran.stderr);
+    std::fs::remove_file(&path).unwrap();
+    let ran = ask("--lose h1");
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("No such file"), "{}", ran.stderr);
 }

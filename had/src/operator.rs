@@ -5,17 +5,23 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use had_core::ids::{CommandId, GroupName, NodeName};
+use had_core::node::Node;
 use had_core::ports::{Event, Reply, Request};
-use had_core::state::State;
+use had_core::state::{ClusterEvent, State};
 use had_core::status::{EventLine, Status};
+use had_core::time::{Now, WallTime};
+use had_policies::Scenario;
+use serde::Serialize;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
-use crate::admin::{EventDocument, Operator};
+use crate::admin::{EventDocument, NoForecast, Operator};
 use crate::driver::{Inbox, Input, Replies};
 
 /// The core answers an operator within ten seconds; this is for a core that does not answer at all.
 const PATIENCE: Duration = Duration::from_secs(12);
+/// What is said of such a core.
+const SILENT: &str = "the daemon does not answer: it is ending, or stuck";
 
 /// Answers from the driver and the applied state.
 #[derive(Clone)]
@@ -38,16 +44,23 @@ impl LocalOperator {
     /// # Errors
     /// One sentence, where the driver does not answer.
     pub async fn look(&self) -> Result<Status, String> {
+        self.query(Node::status).await
+    }
+
+    /// What the node says, on the driver's thread.
+    async fn query<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Node, Now) -> T + Send + 'static,
+    ) -> Result<T, String> {
         let (answer, waiting) = oneshot::channel();
         self.inbox.send(Input::Query(Box::new(move |node, now| {
             // Whoever asked may have gone.
-            let _ = answer.send(node.status(now));
+            let _ = answer.send(question(node, now));
         })));
-        let none = || "the daemon does not answer: it is ending, or stuck".to_owned();
-        timeout(PATIENCE, waiting)
-            .await
-            .map_err(|_| none())?
-            .map_err(|_| none())
+        match timeout(PATIENCE, waiting).await {
+            Ok(Ok(answer)) => Ok(answer),
+            _ => Err(SILENT.to_owned()),
+        }
     }
 
     async fn ask(inbox: Inbox, replies: Replies, id: CommandId, what: Request) -> Reply {
@@ -55,7 +68,7 @@ impl LocalOperator {
         inbox.event(Event::Request { request, id, what });
         match timeout(PATIENCE, waiting).await {
             Ok(Ok(reply)) => reply,
-            _ => Reply::Refused("the daemon does not answer: it is ending, or stuck".to_owned()),
+            _ => Reply::Refused(SILENT.to_owned()),
         }
     }
 }
@@ -83,7 +96,34 @@ impl Operator for LocalOperator {
                     ));
                 }
             }
-            serde_json::to_string(&status).map_err(|error| error.to_string())
+            document(&status)
+        })
+    }
+
+    fn explain(
+        &self,
+        group: GroupName,
+        at: Option<WallTime>,
+    ) -> BoxFuture<'static, Result<String, String>> {
+        let this = self.clone();
+        Box::pin(async move {
+            let explained = this.query(move |node, now| node.explain(now, &group, at));
+            document(&explained.await??)
+        })
+    }
+
+    fn simulate(&self, scenario: Scenario) -> BoxFuture<'static, Result<String, NoForecast>> {
+        let this = self.clone();
+        Box::pin(async move {
+            let foreseen = this.query(move |node, now| {
+                let foreseen = node.forecast(now, &scenario);
+                foreseen.map_err(|why| match node.status(now).quorate {
+                    true => NoForecast::Senseless(why),
+                    false => NoForecast::NoQuorum(why),
+                })
+            });
+            let foreseen = foreseen.await.map_err(NoForecast::Senseless)??;
+            document(&foreseen).map_err(NoForecast::Senseless)
         })
     }
 
@@ -93,17 +133,17 @@ impl Operator for LocalOperator {
 
     fn events(&self, after: u64) -> Vec<EventDocument> {
         let state = Arc::clone(&self.applied.borrow());
-        let document = |event: &had_core::state::ClusterEvent| EventDocument {
+        let line = |event: &Arc<ClusterEvent>| EventDocument {
             number: event.number,
             at: event.at,
-            json: serde_json::to_string(&EventLine::from(event))
+            json: serde_json::to_string(&EventLine::from(&**event))
                 .expect("a line of text and numbers"),
         };
         state
             .events
             .iter()
             .filter(|event| event.number > after)
-            .map(document)
+            .map(line)
             .collect()
     }
 
@@ -119,4 +159,8 @@ impl Operator for LocalOperator {
     fn init(&self, id: CommandId, nodes: Vec<NodeName>) -> BoxFuture<'static, Reply> {
         self.request(id, Request::Init { nodes })
     }
+}
+
+fn document(answer: &impl Serialize) -> Result<String, String> {
+    serde_json::to_string(answer).map_err(|error| error.to_string())
 }

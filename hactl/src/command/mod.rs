@@ -2,12 +2,18 @@
 
 mod change;
 mod events;
+mod explain;
+mod simulate;
 mod status;
+mod when;
 
+use had_core::ids::{GroupName, NodeName};
+use had_policies::Scenario;
 use had_proto::v1::command_request::Command as Change;
-use had_proto::v1::{Drain, Failback, Failover};
+use had_proto::v1::group_command::Action;
+use had_proto::v1::{Drain, Failback, Failover, GroupCommand as Act, Maintenance};
 
-use crate::args::{Args, ClusterCommand, Command, NodeCommand};
+use crate::args::{Args, ClusterCommand, Command, GroupCommand, MaintenanceCommand, NodeCommand};
 use crate::daemon::Wish;
 use crate::failure::Failure;
 
@@ -25,6 +31,13 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         Command::Events { follow, since } => {
             return events::run(&target, since.as_deref(), follow, json).await;
         }
+        Command::Explain { group, at } => {
+            return explain::run(&target, &group, at.as_deref(), json).await;
+        }
+        Command::Simulate { what, file } => {
+            let scenario = Scenario::from(what);
+            return simulate::run(&target, &scenario, file.as_deref(), json).await;
+        }
         Command::Failover { group, to } => Wish::Command(Change::Failover(Failover {
             group: group.to_string(),
             to: to.map(|node| node.to_string()),
@@ -32,17 +45,39 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         Command::Failback { group } => Wish::Command(Change::Failback(Failback {
             group: group.to_string(),
         })),
-        Command::Node(NodeCommand::Drain { node }) => Wish::Command(Change::Drain(Drain {
-            node: node.to_string(),
-            drained: true,
-        })),
-        Command::Node(NodeCommand::Resume { node }) => Wish::Command(Change::Drain(Drain {
-            node: node.to_string(),
-            drained: false,
-        })),
+        Command::Node(NodeCommand::Drain { node }) => drain(&node, true),
+        Command::Node(NodeCommand::Resume { node }) => drain(&node, false),
+        Command::Group(GroupCommand::Start { group }) => act(&group, Action::Start),
+        Command::Group(GroupCommand::Stop { group }) => act(&group, Action::Stop),
+        Command::Group(GroupCommand::Clear { group }) => act(&group, Action::Clear),
+        Command::Maintenance(MaintenanceCommand::On { group }) => maintenance(group.as_ref(), true),
+        Command::Maintenance(MaintenanceCommand::Off { group }) => {
+            maintenance(group.as_ref(), false)
+        }
         Command::Cluster(ClusterCommand::Init { nodes }) => {
             Wish::Init(nodes.iter().map(ToString::to_string).collect())
         }
     };
     change::run(&target, &wish, json).await
+}
+
+fn drain(node: &NodeName, drained: bool) -> Wish {
+    Wish::Command(Change::Drain(Drain {
+        node: node.to_string(),
+        drained,
+    }))
+}
+
+fn act(group: &GroupName, action: Action) -> Wish {
+    Wish::Command(Change::GroupCommand(Act {
+        group: group.to_string(),
+        action: action.into(),
+    }))
+}
+
+fn maintenance(group: Option<&GroupName>, on: bool) -> Wish {
+    Wish::Command(Change::Maintenance(Maintenance {
+        group: group.map(ToString::to_string),
+        on,
+    }))
 }

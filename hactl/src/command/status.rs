@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use had_core::ids::GroupName;
 use had_core::status::Status;
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use crate::args::Target;
 use crate::daemon::Daemon;
@@ -59,11 +57,7 @@ async fn once(
     }
     let status: Status =
         serde_json::from_slice(&document).map_err(|error| Failure::Answer(error.to_string()))?;
-    let moment = Moment {
-        now: Timestamp::now(),
-        zone: TimeZone::system(),
-    };
-    let picture = render(&status, group.is_some(), &moment, width());
+    let picture = render(&status, group.is_some(), &Moment::here(), width());
     if watch {
         out::picture(&picture)?
     } else {

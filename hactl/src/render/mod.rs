@@ -2,12 +2,15 @@
 
 pub(crate) mod change;
 pub(crate) mod events;
+pub(crate) mod explain;
+pub(crate) mod simulate;
 pub(crate) mod status;
 pub(crate) mod table;
 
 use had_core::time::WallTime;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde::Serialize;
 
 /// When and where somebody looks.
 pub(crate) struct Moment {
@@ -18,6 +21,24 @@ pub(crate) struct Moment {
 }
 
 impl Moment {
+    /// Now, on this host.
+    pub(crate) fn here() -> Self {
+        Self {
+            now: Timestamp::now(),
+            zone: TimeZone::system(),
+        }
+    }
+
+    /// "11:00:00" of today, else "2026-11-21 11:00:00".
+    pub(crate) fn clock(&self, at: WallTime) -> String {
+        let today = self.now.to_zoned(self.zone.clone()).date().to_string();
+        let at = self.seconds(at);
+        match at.split_once(' ') {
+            Some((day, time)) if day == today => time.to_owned(),
+            _ => at,
+        }
+    }
+
     /// "2026-11-22 11:00:00".
     pub(crate) fn seconds(&self, at: WallTime) -> String {
         self.format(at, "%Y-%m-%d %H:%M:%S")
@@ -43,13 +64,36 @@ impl Moment {
 }
 
 /// A length of time in the largest unit that still says something, rounded down.
-pub(crate) fn length(ms: u64) -> String {
+fn length(ms: u64) -> String {
     match ms {
         0..=999 => format!("{ms} ms"),
         1_000..=119_999 => format!("{} s", ms / 1_000),
         120_000..=7_199_999 => format!("{} min", ms / 60_000),
         7_200_000..=172_799_999 => format!("{} h", ms / 3_600_000),
         _ => format!("{} d", ms / 86_400_000),
+    }
+}
+
+/// "h1", "h1 and h2", "h1, h2 and h3".
+fn and(items: &[impl ToString]) -> String {
+    let items: Vec<String> = items.iter().map(ToString::to_string).collect();
+    match items.as_slice() {
+        [] => "nothing".to_owned(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+/// One line a note.
+fn render_notes(notes: &[String]) -> String {
+    notes.iter().map(|note| format!("note: {note}\n")).collect()
+}
+
+/// A word as the documents spell it.
+fn word(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => "unknown".to_owned(),
     }
 }
 

@@ -1,13 +1,17 @@
 //! The cluster at one look.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use had_core::ids::NodeName;
-use had_core::status::{GroupCondition, GroupStatus, NodeCondition, NodeStatus, Status};
-use serde::Serialize;
+use had_core::spec::Role;
+use had_core::status::{Degraded, GroupCondition, GroupStatus, NodeCondition, NodeStatus, Status};
 
-use super::table::{list, table};
-use super::{Moment, length};
+use super::table::{list, loose_table, table};
+use super::{Moment, length, render_notes, word};
+
+/// Where the load stands among a node's columns: before what makes it up.
+const LOAD_COLUMN: usize = 6;
 
 /// Everything, or one group alone.
 pub(crate) fn render(
@@ -22,7 +26,7 @@ pub(crate) fn render(
     }
     parts.push(groups(&status.groups, moment, width));
     parts.push(resources(&status.groups, width));
-    parts.push(notes(status, moment));
+    parts.push(notes(status, one_group, moment));
     parts.retain(|part| !part.is_empty());
     parts.join("\n")
 }
@@ -67,30 +71,65 @@ fn votes(node: &NodeStatus) -> bool {
 }
 
 fn nodes(status: &Status, width: Option<u16>) -> String {
-    let rows = status
-        .nodes
-        .iter()
-        .map(|node| {
-            [
-                node.name.to_string(),
-                word(&node.role),
-                word(&node.state),
-                node.last_heard_ms.map_or("-".to_owned(), length),
-                list(&node.hears),
-                if node.gate.is_empty() {
-                    "-".to_owned()
-                } else {
-                    node.gate.clone()
-                },
-                list(&node.groups),
-                loss(status, node),
-            ]
-        })
-        .collect();
-    let header = [
+    let weighs = weighs(status);
+    let mut header = vec![
         "NODE", "ROLE", "STATE", "HEARD", "HEARS", "GATE", "OWNS", "IF LOST",
     ];
-    table(header, rows, width)
+    if weighs {
+        header.insert(LOAD_COLUMN, "LOAD");
+    }
+    let row = |node: &NodeStatus| {
+        let mut row = vec![
+            node.name.to_string(),
+            word(&node.role),
+            marked(word(&node.state), node.degraded.is_some()),
+            node.last_heard_ms.map_or("-".to_owned(), length),
+            list(&node.hears),
+            if node.gate.is_empty() {
+                "-".to_owned()
+            } else {
+                node.gate.clone()
+            },
+            list(&node.groups),
+            loss(status, node),
+        ];
+        if weighs {
+            row.insert(LOAD_COLUMN, load(node));
+        }
+        row
+    };
+    loose_table(header, status.nodes.iter().map(row).collect(), width)
+}
+
+/// Whether the nodes' capacities mean anything here: somebody gave them a number, or a scheme goes by them.
+fn weighs(status: &Status) -> bool {
+    let mutual = |group: &GroupStatus| group.policy == "mutual-takeover";
+    status.nodes.iter().any(|node| node.capacity != 1) || status.groups.iter().any(mutual)
+}
+
+/// "4 of 10".
+fn load(node: &NodeStatus) -> String {
+    match node.role {
+        Role::Member => format!("{} of {}", node.load, node.capacity),
+        Role::Witness => "-".to_owned(),
+    }
+}
+
+/// A state with the mark of what is less than it should be; a note says why.
+fn marked(state: String, degraded: bool) -> String {
+    if degraded {
+        format!("{state}, degraded")
+    } else {
+        state
+    }
+}
+
+/// What becomes of a group whose owner is lost.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Fate<'a> {
+    Stops,
+    LeftAlone,
+    Moves(&'a NodeName),
 }
 
 /// What the loss of a node would mean: for the majority first, then for what it owns.
@@ -109,17 +148,23 @@ fn loss(status: &Status, node: &NodeStatus) -> String {
         .groups
         .iter()
         .filter(|group| group.owner.as_ref() == Some(&node.name));
-    let mut moves: BTreeMap<Option<&NodeName>, Vec<&GroupStatus>> = BTreeMap::new();
+    let mut moves: BTreeMap<Fate<'_>, Vec<&GroupStatus>> = BTreeMap::new();
     for group in owned {
-        moves.entry(group.next.first()).or_default().push(group);
+        let fate = match group.next.first() {
+            _ if status.maintenance || group.maintenance => Fate::LeftAlone,
+            Some(next) => Fate::Moves(next),
+            None => Fate::Stops,
+        };
+        moves.entry(fate).or_default().push(group);
     }
     let texts: Vec<String> = moves
         .into_iter()
-        .map(|(to, groups)| {
+        .map(|(fate, groups)| {
             let groups = list(groups.iter().map(|group| &group.name));
-            match to {
-                Some(to) => format!("{groups} → {to}"),
-                None => format!("{groups} stops"),
+            match fate {
+                Fate::Moves(to) => format!("{groups} → {to}"),
+                Fate::Stops => format!("{groups} stops"),
+                Fate::LeftAlone => format!("{groups} stops: in maintenance nothing takes over"),
             }
         })
         .collect();
@@ -137,7 +182,7 @@ fn groups(groups: &[GroupStatus], moment: &Moment, width: Option<u16>) -> String
             [
                 group.name.to_string(),
                 group.policy.clone(),
-                word(&group.state),
+                marked(word(&group.state), group.degraded.is_some()),
                 list(&group.owner),
                 group.epoch.to_string(),
                 if group.since.0 == 0 {
@@ -178,8 +223,25 @@ fn resources(groups: &[GroupStatus], width: Option<u16>) -> String {
 }
 
 /// What stands against the normal state of affairs.
-fn notes(status: &Status, moment: &Moment) -> String {
+fn notes(status: &Status, one_group: bool, moment: &Moment) -> String {
     let mut notes: Vec<String> = status.notices.clone();
+    if status.maintenance {
+        notes.push(
+            "the whole cluster is in maintenance: groups are watched, never moved or touched, \
+             until `hactl maintenance off`"
+                .to_owned(),
+        );
+    }
+    let marks = status.nodes.iter().filter(|_| !one_group);
+    let marks = marks.filter_map(|node| Some((&node.name, node.degraded.as_ref()?)));
+    let marks: Vec<_> = marks.collect();
+    notes.extend(
+        marks
+            .iter()
+            .map(|(node, why)| is_degraded(*node, why, moment)),
+    );
+    // A group that shares its node's reason has the mark alone.
+    let said = |why: &Degraded| marks.iter().any(|(_, mark)| mark.reason == why.reason);
     for group in &status.groups {
         let name = &group.name;
         if let Some(pinned) = &group.pinned {
@@ -187,29 +249,22 @@ fn notes(status: &Status, moment: &Moment) -> String {
                 "{name} is pinned to {pinned} until `hactl failback {name}`"
             ));
         }
-        if group.maintenance {
+        if group.maintenance && !status.maintenance {
             notes.push(format!(
-                "{name} is in maintenance: watched, never moved or touched"
+                "{name} is in maintenance: watched, never moved or touched, until `hactl maintenance off {name}`"
             ));
         }
-        if let Some(degraded) = &group.degraded {
-            let since = moment.seconds(degraded.since);
-            notes.push(format!(
-                "{name} is degraded since {since}: {}",
-                degraded.reason
-            ));
+        if let Some(degraded) = group.degraded.as_ref().filter(|why| !said(why)) {
+            notes.push(is_degraded(name, degraded, moment));
         }
         for (node, why) in &group.not_ready {
             notes.push(format!("{node} is not ready for {name}: {why}"));
         }
     }
-    notes.iter().map(|note| format!("note: {note}\n")).collect()
+    render_notes(&notes)
 }
 
-/// A word as the documents spell it.
-fn word(value: &impl Serialize) -> String {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(word)) => word,
-        _ => "unknown".to_owned(),
-    }
+fn is_degraded(what: &impl Display, degraded: &Degraded, moment: &Moment) -> String {
+    let since = moment.seconds(degraded.since);
+    format!("{what} is degraded since {since}: {}", degraded.reason)
 }

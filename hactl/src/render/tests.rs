@@ -1,19 +1,21 @@
-//! Documents and how they look: `tests/tables/NAME.json` beside `NAME.expected`.
+//! Documents and how they look: `tests/tables/COMMAND/NAME.json` beside `NAME.expected`.
 //!
 //! `HAD_REWRITE=1 cargo test -p hactl` writes the expectations anew; read the difference before you commit it.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use had_core::explain::Explanation;
+use had_core::ids::NodeName;
 use had_core::status::{EventLine, Status};
 use had_core::time::WallTime;
+use had_policies::{Forecast, Scenario};
 use jiff::tz::TimeZone;
+use serde::Deserialize;
 
 use super::change::{Changed, Moved};
-use super::{Moment, change, events, status};
+use super::{Moment, change, events, explain, simulate, status};
 
-/// Fewer documents than this mean that the runner looks in the wrong place.
-const AT_LEAST: usize = 6;
 /// As in a narrow terminal.
 const NARROW: u16 = 80;
 
@@ -25,33 +27,30 @@ fn moment() -> Moment {
     }
 }
 
-#[test]
-fn every_recorded_document_looks_as_expected() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tables");
+/// Compares what a document looks like, in a pipe and in a narrow terminal, with what stands beside it.
+///
+/// Fewer documents than `at_least` mean that it looks in the wrong place.
+fn compare(folder: &str, at_least: usize, render: impl Fn(&str) -> [(&'static str, String); 2]) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/tables")
+        .join(folder);
     let mut documents: Vec<PathBuf> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|end| end == "json"))
         .collect();
     documents.sort();
-    assert!(
-        documents.len() >= AT_LEAST,
-        "only {} documents found",
-        documents.len()
-    );
+    let found = documents.len();
+    assert!(found >= at_least, "only {found} documents found");
     let rewrite = std::env::var_os("HAD_REWRITE").is_some();
     let mut wrong = String::new();
     for path in documents {
         let document = std::fs::read_to_string(&path).unwrap();
-        let status: Status = serde_json::from_str(&document).unwrap();
-        let actual = format!(
-            "{}\n==== one group, {NARROW} columns ====\n{}",
-            status::render(&status, false, &moment(), None),
-            status::render(&status, true, &moment(), Some(NARROW))
-        );
+        let [(_, first), (heading, second)] = render(&document);
+        let actual = format!("{first}\n==== {heading} ====\n{second}");
         assert!(
             actual.lines().all(|line| line == line.trim_end()),
-            "blanks at the end of a line"
+            "blanks at the end of a line in\n{actual}"
         );
         let expectation = path.with_extension("expected");
         if rewrite {
@@ -61,6 +60,52 @@ fn every_recorded_document_looks_as_expected() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn every_recorded_status_looks_as_expected() {
+    compare("status", 10, |document| {
+        let status: Status = serde_json::from_str(document).unwrap();
+        let look = |one, width| status::render(&status, one, &moment(), width);
+        [
+            ("", look(false, None)),
+            ("one group, 80 columns", look(true, Some(NARROW))),
+        ]
+    });
+}
+
+#[test]
+fn every_recorded_explanation_looks_as_expected() {
+    compare("explain", 11, |document| {
+        let explanation: Explanation = serde_json::from_str(document).unwrap();
+        let look = |width| explain::render(&explanation, &moment(), width);
+        [("", look(None)), ("80 columns", look(Some(NARROW)))]
+    });
+}
+
+/// A forecast with the question that it answers.
+#[derive(Deserialize)]
+struct Recorded {
+    #[serde(default)]
+    lose: Vec<NodeName>,
+    #[serde(default)]
+    split: Vec<Vec<NodeName>>,
+    file: Option<PathBuf>,
+    forecast: Forecast,
+}
+
+#[test]
+fn every_recorded_forecast_looks_as_expected() {
+    compare("simulate", 9, |document| {
+        let recorded: Recorded = serde_json::from_str(document).unwrap();
+        let scenario = match recorded.split.as_slice() {
+            [] => Scenario::Lose(recorded.lose),
+            parts => Scenario::Split(parts.to_vec()),
+        };
+        let file = recorded.file.as_deref();
+        let look = |width| simulate::render(&recorded.forecast, &scenario, file, width);
+        [("", look(None)), ("80 columns", look(Some(NARROW)))]
+    });
 }
 
 #[test]
@@ -86,7 +131,7 @@ fn a_move_is_told_with_its_time() {
 }
 
 #[test]
-fn an_event_is_a_line_in_local_time() {
+fn an_event_is_a_line_in_local_time_that_says_who_decided() {
     let event = EventLine {
         number: 4,
         at: WallTime(1_795_341_600_123_000_000),
@@ -94,10 +139,17 @@ fn an_event_is_a_line_in_local_time() {
         group: Some("web".into()),
         kind: "takeover".to_owned(),
         text: "web: h1 → h2".to_owned(),
+        by: None,
+    };
+    let line = "2026-11-22 11:00:00.123  takeover     web: h1 → h2";
+    assert_eq!(events::render(&event, &moment()), format!("{line}\n"));
+    let event = EventLine {
+        by: Some("h3".into()),
+        ..event
     };
     assert_eq!(
         events::render(&event, &moment()),
-        "2026-11-22 11:00:00.123  takeover     web: h1 → h2\n"
+        format!("{line} (decided by h3)\n")
     );
 }
 
@@ -106,6 +158,14 @@ fn ages_grow_with_their_units() {
     let ago = |ms: u64| moment().age(WallTime((1_795_341_600_164 - ms) * 1_000_000));
     let ages = [41, 1_500, 119_999, 120_000, 7_200_000, 172_800_000].map(ago);
     assert_eq!(ages, ["41 ms", "1 s", "119 s", "2 min", "2 h", "2 d"]);
+    assert_eq!(
+        moment().clock(WallTime(1_795_341_600_164_000_000)),
+        "11:00:00"
+    );
+    assert_eq!(
+        moment().clock(WallTime(1_795_300_000_000_000_000)),
+        "2026-11-21 23:26:40"
+    );
     assert_eq!(
         moment().age(WallTime(u64::MAX)),
         "0 ms",

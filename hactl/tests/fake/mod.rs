@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 use had_proto::v1::admin_server::{Admin, AdminServer};
 use had_proto::v1::command_reply::Outcome;
 use had_proto::v1::{
-    ClusterInitRequest, CommandReply, CommandRequest, Document, EventsRequest, StatusRequest,
+    ClusterInitRequest, CommandReply, CommandRequest, Document, EventsRequest, ExplainRequest,
+    SimulateRequest, StatusRequest,
 };
 use tokio::net::{TcpListener, UnixListener};
 use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
@@ -31,12 +32,22 @@ pub(crate) struct Script {
     pub(crate) commands: Mutex<Vec<CommandRequest>>,
     pub(crate) inits: Mutex<Vec<ClusterInitRequest>>,
     pub(crate) since_ms: Mutex<Vec<u64>>,
+    pub(crate) explained: Mutex<Vec<ExplainRequest>>,
+    pub(crate) simulated: Mutex<Vec<SimulateRequest>>,
+    /// What is answered to both.
+    pub(crate) told: Mutex<String>,
 }
 
 impl Script {
     pub(crate) fn answer(self: &Arc<Self>, answer: Answer) -> Arc<Self> {
         self.answers.lock().unwrap().push_back(answer);
         Arc::clone(self)
+    }
+
+    fn document(&self) -> Response<Document> {
+        Response::new(Document {
+            json: self.told.lock().unwrap().clone().into_bytes(),
+        })
     }
 
     fn next(&self) -> Result<Response<CommandReply>, Status> {
@@ -101,6 +112,36 @@ impl Admin for Service {
     ) -> Result<Response<CommandReply>, Status> {
         self.0.inits.lock().unwrap().push(request.into_inner());
         self.0.next()
+    }
+
+    async fn explain(
+        &self,
+        request: Request<ExplainRequest>,
+    ) -> Result<Response<Document>, Status> {
+        let request = request.into_inner();
+        if request.group != "web" {
+            let text = format!("there is no group {}; the groups are: web", request.group);
+            return Err(Status::not_found(text));
+        }
+        self.0.explained.lock().unwrap().push(request);
+        Ok(self.0.document())
+    }
+
+    async fn simulate(
+        &self,
+        request: Request<SimulateRequest>,
+    ) -> Result<Response<Document>, Status> {
+        let request = request.into_inner();
+        if request.lose.iter().any(|node| node == "h9") {
+            return Err(Status::invalid_argument(
+                "there is no node h9; the nodes are: h1, h2",
+            ));
+        }
+        if request.lose == ["h1", "h2"] {
+            return Err(Status::failed_precondition("h2 hears nobody"));
+        }
+        self.0.simulated.lock().unwrap().push(request);
+        Ok(self.0.document())
     }
 }
 

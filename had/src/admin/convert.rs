@@ -1,10 +1,12 @@
-//! Commands and their answers, between the wire and the core.
+//! Commands, scenarios and their answers, between the wire and the core.
 
-use had_core::ids::{CommandId, NodeName, ProcessId};
-use had_core::ports::{Reply, Request};
+use had_core::ids::{CommandId, GroupName, NodeName, ProcessId};
+use had_core::ports::{GroupAction, Reply, Request};
+use had_policies::Scenario;
 use had_proto::v1;
 use had_proto::v1::command_reply::Outcome;
 use had_proto::v1::command_request::Command;
+use had_proto::v1::group_command::Action;
 
 pub(super) fn command_id(id: Option<v1::CommandId>) -> Result<CommandId, &'static str> {
     let id = id.ok_or("a command without its id")?;
@@ -31,8 +33,41 @@ pub(super) fn request(request: v1::CommandRequest) -> Result<(CommandId, Request
             node: node.into(),
             drained,
         },
+        Command::GroupCommand(v1::GroupCommand { group, action }) => Request::Group {
+            group: group.into(),
+            action: group_action(action)?,
+        },
+        Command::Maintenance(v1::Maintenance { group, on }) => Request::Maintenance {
+            group: group.map(GroupName::from),
+            on,
+        },
     };
     Ok((id, request))
+}
+
+fn group_action(number: i32) -> Result<GroupAction, &'static str> {
+    match Action::try_from(number) {
+        Ok(Action::Start) => Ok(GroupAction::Start),
+        Ok(Action::Stop) => Ok(GroupAction::Stop),
+        Ok(Action::Clear) => Ok(GroupAction::Clear),
+        Ok(Action::Unspecified) | Err(_) => {
+            Err("a group command with an action that this version does not know")
+        }
+    }
+}
+
+pub(super) fn scenario(request: v1::SimulateRequest) -> Result<Scenario, &'static str> {
+    let names = |nodes: Vec<String>| nodes.into_iter().map(NodeName::from).collect();
+    let v1::SimulateRequest { lose, split } = request;
+    match (lose.is_empty(), split.is_empty()) {
+        (false, true) => Ok(Scenario::Lose(names(lose))),
+        (true, false) => {
+            let sides = split.into_iter().map(|side| names(side.nodes));
+            Ok(Scenario::Split(sides.collect()))
+        }
+        (true, true) => Err("a simulation of nothing: name nodes to lose, or the sides of a split"),
+        (false, false) => Err("a simulation is either of a loss or of a split"),
+    }
 }
 
 pub(super) fn reply(node: &NodeName, reply: Reply) -> v1::CommandReply {

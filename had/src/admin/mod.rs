@@ -3,7 +3,7 @@
 //! ```text
 //!  hactl ──▶ socket::serve ─┐
 //!  hactl ──▶ peers' port ───┴▶ Service ──▶ Operator (the driver of this node)
-//!                                 │ not the leader?
+//!                                 │ a change, and not the leader?
 //!                                 └──▶ Forward (peers) ──▶ the leader's Operator
 //! ```
 
@@ -17,6 +17,7 @@ use futures::future::BoxFuture;
 use had_core::ids::{CommandId, GroupName, NodeName};
 use had_core::ports::{Reply, Request};
 use had_core::time::WallTime;
+use had_policies::Scenario;
 use had_proto::v1;
 use had_proto::v1::forward_request::What;
 use tokio::sync::watch;
@@ -33,6 +34,14 @@ pub trait Operator: Send + Sync + 'static {
     fn node(&self) -> NodeName;
     /// The document of `hactl status --json`, of the whole cluster or one group; one sentence where the group is unknown.
     fn status(&self, group: Option<GroupName>) -> BoxFuture<'static, Result<String, String>>;
+    /// The document of `hactl explain --json`, of now or of a former moment; one sentence where the group is unknown.
+    fn explain(
+        &self,
+        group: GroupName,
+        at: Option<WallTime>,
+    ) -> BoxFuture<'static, Result<String, String>>;
+    /// The document of `hactl simulate --json`.
+    fn simulate(&self, scenario: Scenario) -> BoxFuture<'static, Result<String, NoForecast>>;
     /// The number of the last event, told whenever it changes.
     fn last_event(&self) -> watch::Receiver<u64>;
     /// The events that are kept with a number above `after`, in order.
@@ -41,6 +50,15 @@ pub trait Operator: Send + Sync + 'static {
     fn request(&self, id: CommandId, what: Request) -> BoxFuture<'static, Reply>;
     /// Forms the cluster with these voters alone.
     fn init(&self, id: CommandId, nodes: Vec<NodeName>) -> BoxFuture<'static, Reply>;
+}
+
+/// Why nothing can be foreseen, in a sentence.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum NoForecast {
+    /// The scenario makes no sense here.
+    Senseless(String),
+    /// This node cannot know where everything runs.
+    NoQuorum(String),
 }
 
 /// One line of the cluster's history.

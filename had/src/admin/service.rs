@@ -6,17 +6,18 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt as _, stream};
 use had_core::ids::{GroupName, NodeName};
+use had_core::time::WallTime;
 use had_proto::v1::admin_server::Admin;
 use had_proto::v1::command_reply::Outcome;
 use had_proto::v1::forward_request::What;
 use had_proto::v1::{
-    ClusterInitRequest, CommandReply, CommandRequest, Document, EventsRequest, NoQuorum,
-    StatusRequest, Unknown,
+    ClusterInitRequest, CommandReply, CommandRequest, Document, EventsRequest, ExplainRequest,
+    NoQuorum, SimulateRequest, StatusRequest, Unknown,
 };
 use tokio::time::{Instant, sleep};
 use tonic::{Request, Response, Status};
 
-use super::{EventDocument, Forward, Operator, convert, decide, decide_init};
+use super::{EventDocument, Forward, NoForecast, Operator, convert, decide, decide_init};
 use crate::peers::CallError;
 
 /// How long a leader is looked for: more than two elections of the longest usual lease.
@@ -25,6 +26,8 @@ const SEEK: Duration = Duration::from_secs(3);
 const SEEK_PAUSE: Duration = Duration::from_millis(50);
 /// How long a forwarded command may take: a stop with its usual timeout of 20 s and the start elsewhere.
 const COMMAND_DEADLINE: Duration = Duration::from_secs(60);
+
+const NANOS_PER_MS: u64 = 1_000_000;
 
 /// Answers operators; what the leader must decide is passed on to it.
 pub struct Service {
@@ -95,30 +98,20 @@ impl Admin for Service {
     async fn status(&self, request: Request<StatusRequest>) -> Result<Response<Document>, Status> {
         let group = request.into_inner().group;
         let group = (!group.is_empty()).then(|| GroupName::from(group));
-        let json = self
-            .operator
-            .status(group)
-            .await
-            .map_err(Status::not_found)?;
-        Ok(Response::new(Document {
-            json: json.into_bytes(),
-        }))
+        let json = self.operator.status(group).await;
+        json.map(document).map_err(Status::not_found)
     }
 
     type EventsStream = Documents;
 
     async fn events(&self, request: Request<EventsRequest>) -> Result<Response<Documents>, Status> {
         let request = request.into_inner();
-        let since_ns = request.since_ms.saturating_mul(1_000_000);
+        let since_ns = request.since_ms.saturating_mul(NANOS_PER_MS);
         let batches = batches(Arc::clone(&self.operator), request.follow);
         let wanted = batches
             .flat_map(stream::iter)
             .filter(move |event| std::future::ready(event.at.0 >= since_ns))
-            .map(|event| {
-                Ok(Document {
-                    json: event.json.into_bytes(),
-                })
-            });
+            .map(|event| Ok(document(event.json).into_inner()));
         Ok(Response::new(Box::pin(wanted)))
     }
 
@@ -139,6 +132,34 @@ impl Admin for Service {
             .await
             .map(Response::new)
     }
+
+    async fn explain(
+        &self,
+        request: Request<ExplainRequest>,
+    ) -> Result<Response<Document>, Status> {
+        let ExplainRequest { group, at_ms } = request.into_inner();
+        let at = (at_ms != 0).then(|| WallTime(at_ms.saturating_mul(NANOS_PER_MS)));
+        let json = self.operator.explain(group.into(), at).await;
+        json.map(document).map_err(Status::not_found)
+    }
+
+    async fn simulate(
+        &self,
+        request: Request<SimulateRequest>,
+    ) -> Result<Response<Document>, Status> {
+        let scenario = convert::scenario(request.into_inner()).map_err(Status::invalid_argument)?;
+        let json = self.operator.simulate(scenario).await;
+        json.map(document).map_err(|why| match why {
+            NoForecast::Senseless(text) => Status::invalid_argument(text),
+            NoForecast::NoQuorum(text) => Status::failed_precondition(text),
+        })
+    }
+}
+
+fn document(json: String) -> Response<Document> {
+    Response::new(Document {
+        json: json.into_bytes(),
+    })
 }
 
 /// What is kept, then, if wanted, what comes, each event once.

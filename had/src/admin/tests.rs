@@ -1,6 +1,8 @@
 //! What operators get on the socket and on the peers' port.
 
 mod desk;
+mod questions;
+mod requests;
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -21,7 +23,7 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tonic::transport::{Channel, Endpoint};
 
 use self::desk::{Deaf, Desk};
-use super::{SocketError, serve_socket};
+use super::{Socket, SocketError, serve_socket};
 use crate::peers::{Peers, Settings};
 use crate::testing::Authority;
 use crate::tls::{self, Identity};
@@ -36,6 +38,8 @@ async fn nodes() -> Vec<NodeSpec> {
             name: name.into(),
             role: Role::Member,
             addresses,
+            capacity: 1,
+            capacity_is_hard: false,
         });
     }
     nodes

@@ -215,7 +215,6 @@ pub(crate) fn returns(group: &GroupView) -> bool {
 pub(crate) fn takeable(view: &View, owners: &Owners, number: usize) -> Option<NodeName> {
     let names = view.nodes.iter().map(|node| &node.name);
     names
-        .filter(|node| eligible::among(view, owners, number, node))
+        .find(|node| eligible::among(view, owners, number, node))
         .cloned()
-        .next()
 }

@@ -9,9 +9,10 @@ use had_core::ids::{ClusterId, CommandId, GroupName, NodeName, ProcessId, VoterI
 use had_core::message::{Ask, Message, Sender};
 use had_core::ports::{Reply, Request, Via};
 use had_core::time::WallTime;
+use had_policies::Scenario;
 use tokio::sync::watch;
 
-use crate::admin::{EventDocument, Operator};
+use crate::admin::{EventDocument, NoForecast, Operator};
 use crate::peers::Inbound;
 
 /// A driver with nothing behind it.
@@ -20,6 +21,8 @@ pub(super) struct Desk {
     pub(super) leads: AtomicBool,
     pub(super) leader: Mutex<Option<NodeName>>,
     pub(super) seen: Mutex<Vec<(CommandId, Request)>>,
+    pub(super) explained: Mutex<Vec<(GroupName, Option<WallTime>)>>,
+    pub(super) simulated: Mutex<Vec<Scenario>>,
     pub(super) last: watch::Sender<u64>,
 }
 
@@ -30,6 +33,8 @@ impl Desk {
             leads: AtomicBool::new(leader == Some(node)),
             leader: Mutex::new(leader.map(NodeName::from)),
             seen: Mutex::default(),
+            explained: Mutex::default(),
+            simulated: Mutex::default(),
             last: watch::Sender::new(2),
         })
     }
@@ -45,6 +50,33 @@ impl Operator for Desk {
             Some(group) if group.as_str() != "web" => Err(format!("there is no group {group}")),
             _ => Ok(format!("{{\"answered_by\":\"{}\"}}", self.node)),
         };
+        Box::pin(std::future::ready(answer))
+    }
+
+    fn explain(
+        &self,
+        group: GroupName,
+        at: Option<WallTime>,
+    ) -> BoxFuture<'static, Result<String, String>> {
+        let answer = match group.as_str() {
+            "web" => Ok(format!("{{\"explained_by\":\"{}\"}}", self.node)),
+            _ => Err(format!("there is no group {group}; the groups are: web")),
+        };
+        self.explained.lock().unwrap().push((group, at));
+        Box::pin(std::future::ready(answer))
+    }
+
+    fn simulate(&self, scenario: Scenario) -> BoxFuture<'static, Result<String, NoForecast>> {
+        let answer = match &scenario {
+            Scenario::Lose(nodes) if nodes.contains(&"h9".into()) => {
+                Err(NoForecast::Senseless("there is no node h9".to_owned()))
+            }
+            Scenario::Lose(nodes) if nodes.len() == 3 => {
+                Err(NoForecast::NoQuorum("h1 hears nobody".to_owned()))
+            }
+            _ => Ok(format!("{{\"foreseen_by\":\"{}\"}}", self.node)),
+        };
+        self.simulated.lock().unwrap().push(scenario);
         Box::pin(std::future::ready(answer))
     }
 

@@ -1,12 +1,20 @@
 //! What the user may write.
 
+mod examples;
+mod scenario;
+
 use std::path::PathBuf;
 
 use clap::{Args as Group, Parser, Subcommand};
 use had_core::ids::{GroupName, NodeName};
 
+pub(crate) use scenario::What;
+
 const EXITS: &str = "\
 Exit: 0 done; 1 refused or failed, and says why; 2 wrong usage; 3 no daemon reached; 4 no quorum.";
+
+/// Stands above the options that say which daemon to talk to, apart from those of the command.
+const DAEMON: &str = "Daemon";
 
 /// Asks and commands a cluster of had
 #[derive(Debug, Parser)]
@@ -28,25 +36,26 @@ pub(crate) struct Target {
     #[arg(
         long,
         global = true,
+        help_heading = DAEMON,
         env = "HAD_SOCKET",
         default_value = "/run/had/had.sock",
         value_name = "PATH"
     )]
     pub(crate) socket: PathBuf,
     /// A daemon on another host instead: the address and port of its peers
-    #[arg(long, global = true, value_name = "https://HOST:PORT", requires_all = ["ca", "cert", "key"])]
+    #[arg(long, global = true, help_heading = DAEMON, value_name = "https://HOST:PORT", requires_all = ["ca", "cert", "key"])]
     pub(crate) endpoint: Option<String>,
     /// The node that answers at --endpoint, as its certificate names it; needed where HOST is an address
-    #[arg(long, global = true, value_name = "NODE", requires = "endpoint")]
+    #[arg(long, global = true, help_heading = DAEMON, value_name = "NODE", requires = "endpoint")]
     pub(crate) server_name: Option<String>,
     /// The cluster's authority, PEM
-    #[arg(long, global = true, value_name = "FILE", requires = "endpoint")]
+    #[arg(long, global = true, help_heading = DAEMON, value_name = "FILE", requires = "endpoint")]
     pub(crate) ca: Option<PathBuf>,
     /// Your certificate, PEM
-    #[arg(long, global = true, value_name = "FILE", requires = "endpoint")]
+    #[arg(long, global = true, help_heading = DAEMON, value_name = "FILE", requires = "endpoint")]
     pub(crate) cert: Option<PathBuf>,
     /// Its private key, PEM
-    #[arg(long, global = true, value_name = "FILE", requires = "endpoint")]
+    #[arg(long, global = true, help_heading = DAEMON, value_name = "FILE", requires = "endpoint")]
     pub(crate) key: Option<PathBuf>,
 }
 
@@ -77,6 +86,30 @@ pub(crate) enum Command {
     /// Empty a node, or take it back
     #[command(subcommand)]
     Node(NodeCommand),
+    /// Start or stop a group, or forget what failed
+    #[command(subcommand)]
+    Group(GroupCommand),
+    /// Leave groups alone: watched, but never moved or touched
+    #[command(subcommand)]
+    Maintenance(MaintenanceCommand),
+    /// Say why a group runs where it runs, and why not elsewhere
+    #[command(after_help = examples::EXPLAIN)]
+    Explain {
+        /// The group
+        group: GroupName,
+        /// As it was at TIME: "2026-11-22T10:00", "10:00", or "30m" ago
+        #[arg(long, value_name = "TIME")]
+        at: Option<String>,
+    },
+    /// Say where everything would go after a loss or a split, and how long it would be out
+    #[command(after_help = examples::SIMULATE)]
+    Simulate {
+        #[command(flatten)]
+        what: What,
+        /// Ask this cluster.toml instead of a daemon: every node is there, every group where the file puts it
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
     /// Show the cluster's history
     Events {
         /// Go on with what happens from now on
@@ -103,6 +136,46 @@ pub(crate) enum NodeCommand {
     Resume {
         /// The node
         node: NodeName,
+    },
+}
+
+/// What to do with a group.
+#[derive(Debug, Subcommand)]
+pub(crate) enum GroupCommand {
+    /// Let a stopped group run again
+    #[command(after_help = examples::START)]
+    Start {
+        /// The group
+        group: GroupName,
+    },
+    /// Stop a group everywhere, until it is started again
+    #[command(after_help = examples::STOP)]
+    Stop {
+        /// The group
+        group: GroupName,
+    },
+    /// Forget failed starts, so that those nodes may take the group again
+    #[command(after_help = examples::CLEAR)]
+    Clear {
+        /// The group
+        group: GroupName,
+    },
+}
+
+/// Whether groups are left alone.
+#[derive(Debug, Subcommand)]
+pub(crate) enum MaintenanceCommand {
+    /// Leave a group, or all of them, as they are, whatever happens
+    #[command(after_help = examples::MAINTENANCE_ON)]
+    On {
+        /// Only this group
+        group: Option<GroupName>,
+    },
+    /// Take care of a group, or of all of them, again
+    #[command(after_help = examples::MAINTENANCE_OFF)]
+    Off {
+        /// Only this group
+        group: Option<GroupName>,
     },
 }
 
@@ -154,6 +227,23 @@ mod tests {
         );
         let line = "hactl status --endpoint https://h1:7400 --ca a --cert b --key c";
         assert!(Args::try_parse_from(line.split(' ')).is_ok());
+    }
+
+    #[test]
+    fn every_example_of_the_help_can_be_written() {
+        let lines = examples::ALL
+            .iter()
+            .flat_map(|text| text.lines())
+            .filter_map(|line| line.trim().strip_prefix("hactl "))
+            .map(|line| line.split("  ").next().unwrap());
+        let mut found = 0;
+        for line in lines {
+            let words = line.split(' ').map(|word| word.trim_matches('"'));
+            let args = Args::try_parse_from(["hactl"].into_iter().chain(words));
+            assert!(args.is_ok(), "{line}: {}", args.unwrap_err());
+            found += 1;
+        }
+        assert!(found >= examples::ALL.len(), "only {found} examples found");
     }
 
     #[test]
