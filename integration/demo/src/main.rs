@@ -1,8 +1,8 @@
-//! A cluster in one command: three hosts, a switch and a client in namespaces, and what a client sees while hosts lose
-//! their power and their network, a daemon freezes, and an operator moves the service.
+//! A cluster in one command: three hosts, a switch and a client in namespaces, and what a client sees. First of faults:
+//! hosts lose their power and their network, a daemon freezes, an operator moves the service. Then of the four schemes.
 
-mod play;
-mod scene;
+mod faults;
+mod schemes;
 mod screen;
 mod strip;
 mod table;
@@ -10,17 +10,16 @@ mod table;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Parser;
 use had_rig::binaries::Binaries;
-use had_rig::cluster::vip;
-use had_rig::enter::{enter, is_real_root};
-use had_rig::{Cluster, ClusterSpec};
+use had_rig::enter::enter;
 
-use crate::scene::Scene;
 use crate::screen::{Paint, Screen};
+use crate::table::Row;
 
-/// Shows what a client sees while hosts, networks and daemons fail. Needs root, or a user who may make namespaces.
+/// Shows what a client sees while hosts, networks and daemons fail, and what the four schemes do about it. Needs root, or a
+/// user who may make namespaces.
 #[derive(Parser)]
 #[command(name = "cargo demo")]
 struct Arguments {}
@@ -39,14 +38,10 @@ fn main() -> Result<ExitCode> {
 /// The demo, inside the lab process. Failure where a promise was broken.
 fn show(screen: &Screen) -> Result<ExitCode> {
     let start = Instant::now();
-    let mut cluster = Cluster::settled(ClusterSpec::default())?;
-    introduce(screen, &mut cluster, start)?;
-    let mut results = Vec::new();
-    for (number, scene) in Scene::ALL.into_iter().enumerate() {
-        results.push(play::play(screen, &mut cluster, number + 1, scene)?);
-    }
-    table::print(screen, &results);
-    let kept = results.iter().all(scene::Shown::is_kept);
+    let mut rows = faults::show(screen)?;
+    rows.extend(schemes::show(screen)?);
+    table::print(screen, &rows);
+    let kept = rows.iter().all(Row::is_kept);
     let took = start.elapsed().as_secs_f64();
     let (paint, verdict) = if kept {
         (Paint::Good, "every promise was kept")
@@ -62,43 +57,4 @@ fn show(screen: &Screen) -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
-}
-
-/// Who plays.
-fn introduce(screen: &Screen, cluster: &mut Cluster, start: Instant) -> Result<()> {
-    // Leadership leaves the owner soon; where it does not, the first scene has a longer promise, and says so.
-    let owner = match cluster.settle_apart() {
-        Ok((owner, _)) => owner,
-        Err(_) => cluster.settle()?,
-    };
-    let status = cluster.status(&owner)?.context("a daemon answers")?;
-    let gate = status
-        .node(&owner)
-        .map(|node| node.gate.clone())
-        .unwrap_or_default();
-    let leader = status.leader.unwrap_or_default();
-    let who = if is_real_root()? {
-        "as root"
-    } else {
-        "as an ordinary user"
-    };
-    let formed = start.elapsed().as_secs_f64();
-    screen.blank();
-    screen.line(
-        Paint::Strong,
-        "three hosts and a client on a switch, in network namespaces",
-    );
-    screen.line(
-        Paint::Faint,
-        &format!("{who}, the kernel's gate is {gate}; the cluster formed itself in {formed:.1} s"),
-    );
-    screen.line(
-        Paint::Faint,
-        &format!(
-            "{owner} owns {}, {leader} leads; heartbeat 100 ms, lease 300 ms; the client asks every millisecond",
-            vip()
-        ),
-    );
-    screen.blank();
-    Ok(())
 }

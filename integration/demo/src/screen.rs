@@ -1,4 +1,4 @@
-//! A terminal, or a pipe: colours and a line that changes on the one, plain text on the other.
+//! A terminal, or a pipe: colours and lines that change on the one, plain text on the other.
 
 use std::io::{IsTerminal, Write};
 
@@ -70,17 +70,25 @@ impl Screen {
         self.put("\n");
     }
 
-    /// Draws the present line again; nothing in a pipe.
-    pub(crate) fn redraw(self, text: &str) {
+    /// Draws the present lines again; nothing in a pipe.
+    pub(crate) fn redraw(self, lines: &[String]) {
         if self.live {
-            self.put(&format!("\r\x1b[K  {text}"));
+            // Back to the first of them: whatever comes next is drawn over them.
+            self.put(&format!("{}\x1b[{}A", self.over(lines), lines.len()));
         }
     }
 
-    /// Draws the present line for the last time.
-    pub(crate) fn settle(self, text: &str) {
+    /// Draws the present lines for the last time.
+    pub(crate) fn settle(self, lines: &[String]) {
+        self.put(&self.over(lines));
+    }
+
+    fn over(self, lines: &[String]) -> String {
         let again = if self.live { "\r\x1b[K" } else { "" };
-        self.put(&format!("{again}  {text}\n"));
+        lines
+            .iter()
+            .map(|line| format!("{again}  {line}\n"))
+            .collect()
     }
 
     fn put(self, text: &str) {

@@ -6,20 +6,18 @@ use had_rig::client::Answer;
 
 use crate::screen::{Paint, Screen};
 
-/// One cell.
-pub(crate) const CELL: Duration = Duration::from_millis(20);
-/// How many: with the margins less than 80 columns.
+/// How many cells: with the margins less than 80 columns.
 pub(crate) const CELLS: u32 = 60;
 /// What is shown before the fault.
 pub(crate) const LEAD: Duration = Duration::from_millis(200);
 
 /// The strip from `start` up to now (or to its end).
-pub(crate) fn draw(screen: Screen, answers: &[Answer], start: Instant) -> String {
+pub(crate) fn draw(screen: Screen, answers: &[Answer], start: Instant, cell: Duration) -> String {
     let now = Instant::now();
-    let cells = (0..CELLS).map(|cell| (start + CELL * cell, start + CELL * (cell + 1)));
+    let cells = (0..CELLS).map(|number| (start + cell * number, start + cell * (number + 1)));
     let drawn = cells.take_while(|(_, end)| *end < now).map(|(from, to)| {
         let within = |answer: &&Answer| answer.asked >= from && answer.asked < to;
-        cell(
+        paint(
             screen,
             answers.iter().rfind(within).map(|answer| &*answer.who),
         )
@@ -28,14 +26,20 @@ pub(crate) fn draw(screen: Screen, answers: &[Answer], start: Instant) -> String
 }
 
 /// The line below the strip: where it happened, and how long a cell is.
-pub(crate) fn mark(start: Instant, at: Instant) -> String {
-    let cells = (at - start).as_millis() / CELL.as_millis();
-    let indent = " ".repeat(usize::try_from(cells).unwrap_or_default());
-    format!("{indent}▲ here; a cell is {} ms", CELL.as_millis())
+pub(crate) fn mark(start: Instant, at: &[Instant], cell: Duration) -> String {
+    let mut line = String::new();
+    for moment in at {
+        let cells = (*moment - start).as_millis() / cell.as_millis();
+        let column = usize::try_from(cells).unwrap_or_default();
+        let gap = column.saturating_sub(line.chars().count());
+        line += &" ".repeat(gap);
+        line.push('▲');
+    }
+    format!("{line} here; a cell is {} ms", cell.as_millis())
 }
 
 /// One cell: the host's number and colour, or a dot where every ask went without an answer.
-fn cell(screen: Screen, who: Option<&str>) -> String {
+fn paint(screen: Screen, who: Option<&str>) -> String {
     let Some(who) = who else {
         return screen.paint(Paint::Bad, "·");
     };

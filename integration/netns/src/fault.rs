@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use had_rig::cluster::{GROUP, SETTLE};
+use had_rig::cluster::{GROUP, SETTLE, Status};
 use had_rig::{Cluster, ClusterSpec, until};
 
 /// What happens to a cluster.
@@ -166,15 +166,32 @@ pub const FROZEN: Duration = Duration::from_secs(5);
 /// just formed come to rest.
 const LED: Duration = Duration::from_millis(600);
 
+/// Waits until one node has led for some time, as `asked` says; says which.
+///
+/// # Errors
+/// Where nobody does within [`SETTLE`].
+pub fn led_for_some_time(cluster: &mut Cluster, asked: &str) -> Result<String> {
+    let mut before = None;
+    until("one leader leads for some time", SETTLE, || {
+        let led = |status: &Status| status.quorate && status.leader.is_some();
+        let now = cluster
+            .wait_status(asked, "somebody leads", SETTLE, led)?
+            .leader;
+        if now == before {
+            return Ok(now);
+        }
+        before = now;
+        crate::watch::pass(Instant::now(), LED)?;
+        Ok(None)
+    })
+}
+
 /// Waits until somebody other than the owner has led for some time.
 fn leader_apart(cluster: &mut Cluster) -> Result<Stand> {
-    let mut before = cluster.settle_apart()?;
     until("one leader leads for some time", SETTLE, || {
-        crate::watch::pass(Instant::now(), LED)?;
-        let now = cluster.settle_apart()?;
-        let same = now == before;
-        before.clone_from(&now);
-        let (owner, leader) = now;
+        let (owner, leader) = cluster.settle_apart()?;
+        let same = led_for_some_time(cluster, &owner)? == leader
+            && cluster.settle_apart()? == (owner.clone(), leader.clone());
         Ok(same.then_some(Stand { owner, leader }))
     })
 }

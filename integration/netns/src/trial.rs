@@ -7,13 +7,14 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, Result, bail};
 use had_rig::Cluster;
 use had_rig::enter::{Ended, Terms, supervise};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::fault::{Fault, Stand};
 use crate::watch::{Watch, pass};
 
 /// The longest that one trial may take, the cluster's start and end included.
-const LIMIT: Duration = Duration::from_secs(60);
+pub const LIMIT: Duration = Duration::from_secs(60);
 /// A takeover that has not come by then is a failed trial.
 const TAKEOVER: Duration = Duration::from_secs(10);
 /// How long is watched beyond the move: late answers would come in this time.
@@ -45,6 +46,18 @@ pub struct Outcome {
 /// # Errors
 /// Where the cluster does not come to stand as it must, or nobody takes over: with all that was said.
 pub fn run(fault: Fault, user: Option<u32>) -> Result<Outcome> {
+    in_a_lab(&fault.to_string(), user, || measure(fault))
+}
+
+/// Runs something in a lab process of its own and returns its value.
+///
+/// # Errors
+/// Where it fails, or takes longer than [`LIMIT`]: with all that was said.
+pub fn in_a_lab<T: Serialize + DeserializeOwned>(
+    what: &str,
+    user: Option<u32>,
+    body: impl FnOnce() -> Result<T>,
+) -> Result<T> {
     let file = nix::sys::memfd::memfd_create(c"trial", nix::sys::memfd::MFdFlags::MFD_CLOEXEC)?;
     let mut file = std::fs::File::from(file);
     let terms = Terms {
@@ -53,7 +66,7 @@ pub fn run(fault: Fault, user: Option<u32>) -> Result<Outcome> {
         user,
     };
     let ended = supervise(terms, || {
-        println!("{MARK}{}", serde_json::to_string(&measure(fault)?)?);
+        println!("{MARK}{}", serde_json::to_string(&body()?)?);
         Ok(ExitCode::SUCCESS)
     })?;
     let mut said = Vec::new();
@@ -64,7 +77,7 @@ pub fn run(fault: Fault, user: Option<u32>) -> Result<Outcome> {
         (Ended::Exited(0), Some(outcome)) => {
             serde_json::from_str(outcome).context("reading an outcome")
         }
-        (ended, _) => bail!("{fault}: {ended:?}\n{said}"),
+        (ended, _) => bail!("{what}: {ended:?}\n{said}"),
     }
 }
 

@@ -4,10 +4,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use had_rig::client::Silence;
+use had_rig::cluster::{GROUP, SETTLE};
 use had_rig::{Client, Cluster, Pulse, Wire, until};
 
-/// Watches the virtual addresses of a cluster.
+/// Without an answer for so long an address is silent, also on a busy machine.
+const QUIET: Duration = Duration::from_millis(150);
+
+/// Watches the virtual addresses of a group.
 pub struct Watch {
+    /// The group.
+    pub group: String,
     /// Asks the IPv4 address.
     pub client: Client,
     /// Asks the IPv6 address.
@@ -19,20 +25,43 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Begins to watch; both addresses answer.
+    /// Begins to watch [`GROUP`]; both addresses answer.
     ///
     /// # Errors
     /// Where one does not.
     pub fn on(cluster: &mut Cluster, ipv6: bool) -> Result<Self> {
-        let wire = cluster.wire()?;
         let client6 = ipv6.then(|| cluster.client6()).transpose()?;
-        let client = cluster.client()?;
         Ok(Self {
-            client,
             client6,
+            ..Self::of(cluster, GROUP)?
+        })
+    }
+
+    /// Begins to watch the IPv4 address of a group; it answers.
+    ///
+    /// # Errors
+    /// Where it does not.
+    pub fn of(cluster: &mut Cluster, group: &str) -> Result<Self> {
+        let address = cluster.address_of(group)?;
+        let wire = cluster.wire_of(address)?;
+        Ok(Self {
+            group: group.to_owned(),
+            client: cluster.client_of(address)?,
+            client6: None,
             wire,
             pulse: Pulse::start()?,
         })
+    }
+
+    /// Begins to watch several groups.
+    ///
+    /// # Errors
+    /// Where one does not answer.
+    pub fn all(cluster: &mut Cluster, groups: &[&str]) -> Result<Vec<Self>> {
+        groups
+            .iter()
+            .map(|group| Self::of(cluster, group))
+            .collect()
     }
 
     /// How late a thread ran that wanted to run every millisecond, at worst since `moment`: the machine's own share.
@@ -50,6 +79,18 @@ impl Watch {
             .record()
             .silence_after(moment)
             .context("the client never heard anybody")
+    }
+
+    /// Waits until nobody has answered for longer than an answer may take; says since when.
+    ///
+    /// # Errors
+    /// Where somebody goes on for [`SETTLE`].
+    pub fn falls_silent(&self) -> Result<Instant> {
+        let name = &self.group;
+        until(&format!("{name} falls silent"), SETTLE, || {
+            let latest = self.client.latest().context("somebody answered once")?;
+            Ok((latest.at.elapsed() > QUIET).then_some(latest.at))
+        })
     }
 
     /// Proves that `old` said nothing in an address's name once somebody else had: neither to a client nor on the wire.

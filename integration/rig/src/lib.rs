@@ -39,9 +39,8 @@ mod switch;
 pub mod wait;
 pub mod wire;
 
-pub use client::Client;
-pub use cluster::{Cluster, ClusterSpec};
-
+pub use client::{Client, Crowd};
+pub use cluster::{Cluster, ClusterSpec, GroupText};
 pub use host::Host;
 pub use lab::{Lab, LabSpec};
 pub use process::Process;

@@ -44,7 +44,11 @@ fn leftovers(death: Death) -> Result<()> {
     let outer = |path: &str| std::fs::read_to_string(path).context("reading the outer mounts");
     let before = outer("/proc/self/mounts")?;
     let body = move || {
-        let mut lab = Lab::new(LabSpec { hosts: 2, links: 2 })?;
+        let mut lab = Lab::new(LabSpec {
+            hosts: 2,
+            links: 2,
+            ..LabSpec::default()
+        })?;
         let mut sleep = Command::new("setsid");
         sleep.args(["sleep", MARK]);
         lab.host("h2")?.spawn("sleeper", sleep)?;

@@ -79,7 +79,11 @@ fn carrier(lab: &mut Lab, host: &str, link: u8) -> Result<bool> {
 }
 
 fn both_families() -> Result<()> {
-    let mut lab = lab(LabSpec { hosts: 3, links: 2 })?;
+    let mut lab = lab(LabSpec {
+        hosts: 3,
+        links: 2,
+        ..LabSpec::default()
+    })?;
     for (address, who) in [("10.77.0.1", "h1"), ("10.77.0.3", "h3"), ("fd77::2", "h2")] {
         let client = Client::start(lab.client()?, at(address.parse()?))?;
         hears(&client, who)?;
@@ -134,7 +138,11 @@ fn one_way() -> Result<()> {
 }
 
 fn pulled_cable() -> Result<()> {
-    let mut lab = lab(LabSpec { hosts: 2, links: 2 })?;
+    let mut lab = lab(LabSpec {
+        hosts: 2,
+        links: 2,
+        ..LabSpec::default()
+    })?;
     ensure!(carrier(&mut lab, "h1", 0)?, "no carrier at first");
     lab.carrier_down("h1", 0)?;
     until("the carrier goes", SOON, || {

@@ -1,5 +1,6 @@
-//! The client: asks the virtual address every millisecond and notes who answers.
+//! The client: asks the virtual address every millisecond and notes who answers; or many addresses, less often.
 
+mod crowd;
 mod record;
 
 use std::net::{SocketAddr, UdpSocket};
@@ -13,12 +14,15 @@ use anyhow::{Context, Result};
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::{TimeSpec, TimeValLike};
 
+pub use crowd::Crowd;
 pub use record::{Answer, Record, Silence};
 
 use crate::host::Host;
 
 /// How often it asks.
 pub const INTERVAL: Duration = Duration::from_millis(1);
+/// Two minutes of asks.
+const ROOM: usize = 120_000;
 /// An ask is its sequence number.
 pub(crate) const SEQUENCE_BYTES: usize = 8;
 /// Sequence number and name.
@@ -37,21 +41,8 @@ impl Client {
     /// # Errors
     /// Where the socket cannot be opened.
     pub fn start(host: &Host, target: SocketAddr) -> Result<Self> {
-        let socket = host.call(move || {
-            let any: SocketAddr = if target.is_ipv4() {
-                ([0; 4], 0).into()
-            } else {
-                ([0; 16], 0).into()
-            };
-            let socket = UdpSocket::bind(any).context("the client's socket")?;
-            // Only answers from the address that was asked are taken.
-            socket
-                .connect(target)
-                .with_context(|| format!("asking {target}"))?;
-            socket.set_nonblocking(true)?;
-            Ok(socket)
-        })?;
-        let record = Arc::new(Mutex::new(Record::new()));
+        let socket = host.call(move || socket_to(target))?;
+        let record = Arc::new(Mutex::new(Record::with_room(ROOM)));
         let stop = Arc::new(AtomicBool::new(false));
         let (shared, stopped) = (record.clone(), stop.clone());
         let thread = std::thread::Builder::new()
@@ -100,6 +91,21 @@ impl Drop for Client {
     }
 }
 
+/// A socket in the namespace of the calling thread. It takes answers from the address alone that it asks.
+fn socket_to(target: SocketAddr) -> Result<UdpSocket> {
+    let any: SocketAddr = if target.is_ipv4() {
+        ([0; 4], 0).into()
+    } else {
+        ([0; 16], 0).into()
+    };
+    let socket = UdpSocket::bind(any).context("the client's socket")?;
+    socket
+        .connect(target)
+        .with_context(|| format!("asking {target}"))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
 /// One thread: an ask at each full millisecond, answers in between as they come.
 fn ask(socket: &UdpSocket, record: &Mutex<Record>, stop: &AtomicBool) {
     let lock = || record.lock().unwrap_or_else(PoisonError::into_inner);
@@ -117,15 +123,19 @@ fn ask(socket: &UdpSocket, record: &Mutex<Record>, stop: &AtomicBool) {
         let pause = TimeSpec::nanoseconds(i64::try_from(rest.as_nanos()).unwrap_or(0));
         let mut waiting = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
         let _ = ppoll(&mut waiting, Some(pause), None);
-        let mut bytes = [0; ANSWER_BYTES];
-        while let Ok(length) = socket.recv(&mut bytes) {
-            let at = Instant::now();
-            if let Some((sequence, who)) = bytes[..length].split_at_checked(SEQUENCE_BYTES) {
-                let sequence = u64::from_be_bytes(sequence.try_into().unwrap_or_default());
-                lock().answered(sequence, &String::from_utf8_lossy(who), at);
-            }
+        while let Some((sequence, who)) = answer(socket) {
+            lock().answered(sequence, &who, Instant::now());
         }
     }
+}
+
+/// An answer that waits in a socket: the ask's number and who answered.
+fn answer(socket: &UdpSocket) -> Option<(u64, String)> {
+    let mut bytes = [0; ANSWER_BYTES];
+    let length = socket.recv(&mut bytes).ok()?;
+    let (sequence, who) = bytes[..length].split_at_checked(SEQUENCE_BYTES)?;
+    let sequence = u64::from_be_bytes(sequence.try_into().ok()?);
+    Some((sequence, String::from_utf8_lossy(who).into_owned()))
 }
 
 /// The instruments come before what they measure: a thread of the client that waits for a processor would look like

@@ -44,11 +44,11 @@ pub struct Silence {
 }
 
 impl Record {
-    pub(crate) fn new() -> Self {
-        // Two minutes without moving in memory.
+    /// With room for so many asks without moving in memory.
+    pub(super) fn with_room(asks: usize) -> Self {
         Self {
-            asks: Vec::with_capacity(120_000),
-            answers: Vec::with_capacity(120_000),
+            asks: Vec::with_capacity(asks),
+            answers: Vec::with_capacity(asks),
             names: vec![],
         }
     }
@@ -162,7 +162,7 @@ mod tests {
     /// A record with an ask each millisecond, answered as `who` says for each.
     fn record(who: impl Fn(u64) -> Option<&'static str>) -> (Record, Instant) {
         let start = Instant::now();
-        let mut record = Record::new();
+        let mut record = Record::default();
         for number in 0..100 {
             let at = start + Duration::from_millis(number);
             let sequence = record.sent(at);

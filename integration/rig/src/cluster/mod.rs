@@ -1,5 +1,6 @@
 //! The real binaries as a cluster: a file, certificates, a daemon on every host, `hactl`.
 
+mod group;
 mod pki;
 mod spec;
 mod status;
@@ -7,27 +8,28 @@ mod waiting;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::process::{Command, Output};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::mount::{MsFlags, mount};
 
+pub use group::{GroupText, vip_of};
 pub use spec::{ClusterSpec, GROUP, vip, vip6};
-pub use status::{Group, Node, Status};
+pub use status::{Degraded, Group, Node, Status};
 
 use crate::binaries::Binaries;
 use crate::lab::{Lab, LabSpec};
 use crate::process::Process;
 use crate::wait::until;
 use crate::wire::Wire;
-use crate::{Client, Host};
+use crate::{Client, Crowd, Host};
 
 /// Where every host finds its own files: its part of the lab's tmpfs, under one name, so that one `cluster.toml` serves all.
 const HOME: &str = "/run/host";
 /// The service behind the virtual address.
-const SERVICE: u16 = 7000;
+pub const SERVICE: u16 = 7000;
 /// A cluster that has not formed, placed its groups or healed by then will not; some 20 times what it takes.
 pub const SETTLE: Duration = Duration::from_secs(20);
 /// The longest that `hactl` may take: it has its own, shorter, limits.
@@ -52,6 +54,7 @@ impl Cluster {
         let lab = Lab::new(LabSpec {
             hosts: spec.nodes,
             links: spec.links,
+            networks: spec.networks(),
         })?;
         let binaries = Binaries::find()?;
         let mut cluster = Self {
@@ -163,12 +166,12 @@ impl Cluster {
         Ok(text(&output.stdout))
     }
 
-    /// A client of the virtual address that has had its first answer.
+    /// A client of the first group's address that has had its first answer.
     ///
     /// # Errors
     /// Where nobody answers within [`SETTLE`].
     pub fn client(&mut self) -> Result<Client> {
-        self.client_of((vip(), SERVICE).into())
+        self.client_of(self.first_group().address())
     }
 
     /// A client of the virtual IPv6 address that has had its first answer.
@@ -176,23 +179,67 @@ impl Cluster {
     /// # Errors
     /// Where nobody answers within [`SETTLE`].
     pub fn client6(&mut self) -> Result<Client> {
-        self.client_of((vip6(), SERVICE).into())
+        self.client_of(vip6())
     }
 
-    /// A tap on everything that leaves a host in the name of the virtual address.
+    /// A client of an address that has had its first answer.
     ///
     /// # Errors
-    /// Where it cannot be opened.
-    pub fn wire(&self) -> Result<Wire> {
-        self.lab.listen(0, vip())
-    }
-
-    fn client_of(&mut self, target: SocketAddr) -> Result<Client> {
-        let client = Client::start(self.lab.client()?, target)?;
+    /// Where nobody answers within [`SETTLE`].
+    pub fn client_of(&mut self, address: IpAddr) -> Result<Client> {
+        let client = Client::start(self.lab.client()?, (address, SERVICE).into())?;
         until("the first answer", SETTLE, || {
             Ok(client.latest().map(|_| ()))
         })?;
         Ok(client)
+    }
+
+    /// A client of many addresses, from each of which it has had its first answer.
+    ///
+    /// # Errors
+    /// Where one of them does not answer within [`SETTLE`].
+    pub fn crowd(&mut self, addresses: &[IpAddr], interval: Duration) -> Result<Crowd> {
+        let targets = addresses.iter().map(|address| (*address, SERVICE).into());
+        let targets: Vec<SocketAddr> = targets.collect();
+        let crowd = Crowd::start(self.lab.client()?, &targets, interval)?;
+        until("the first answers", SETTLE, || {
+            let answered = (0..targets.len()).all(|number| crowd.latest(number).is_some());
+            Ok(answered.then_some(()))
+        })?;
+        Ok(crowd)
+    }
+
+    /// A tap on everything that leaves a host in the name of the first group's address.
+    ///
+    /// # Errors
+    /// Where it cannot be opened.
+    pub fn wire(&self) -> Result<Wire> {
+        self.wire_of(self.first_group().address())
+    }
+
+    /// A tap on everything that leaves a host in the name of an address.
+    ///
+    /// # Errors
+    /// Where it cannot be opened.
+    pub fn wire_of(&self, address: IpAddr) -> Result<Wire> {
+        self.lab.listen(0, address)
+    }
+
+    /// The address of a group.
+    ///
+    /// # Errors
+    /// Where the spec has no such group.
+    pub fn address_of(&self, group: &str) -> Result<IpAddr> {
+        let groups = self.spec.groups();
+        let found = groups.iter().find(|one| one.name() == group);
+        found
+            .map(GroupText::address)
+            .with_context(|| format!("there is no group {group}"))
+    }
+
+    /// The first group of the file.
+    fn first_group(&self) -> GroupText {
+        self.spec.groups().swap_remove(0)
     }
 
     fn write_files(&mut self) -> Result<()> {

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-/// The group with the virtual IPv4 address.
+use super::group::{GroupText, vip_of};
+
+/// The group that a cluster has where its spec names none.
 pub const GROUP: &str = "web";
 /// The port of the daemons.
 const PEERS: u16 = 7400;
@@ -17,12 +19,16 @@ pub struct ClusterSpec {
     pub links: u8,
     /// Certificates for every node; else `allow_insecure`.
     pub tls: bool,
-    /// A virtual IPv6 address beside the IPv4 one, as a second resource of the group.
+    /// A virtual IPv6 address beside the IPv4 one, as a second resource of [`GROUP`].
     pub ipv6: bool,
-    /// `failback` of the group.
+    /// `failback` of [`GROUP`].
     pub failback: &'static str,
     /// `gate` of the cluster.
     pub gate: &'static str,
+    /// `capacity` of the nodes, from h1 on; a node without one here has none in the file.
+    pub capacities: Vec<u32>,
+    /// The groups. Where there are none: [`GROUP`], idle-standby, h1 before h2 and so on.
+    pub groups: Vec<GroupText>,
 }
 
 impl Default for ClusterSpec {
@@ -34,6 +40,8 @@ impl Default for ClusterSpec {
             ipv6: true,
             failback: "manual",
             gate: "auto",
+            capacities: vec![],
+            groups: vec![],
         }
     }
 }
@@ -41,7 +49,7 @@ impl Default for ClusterSpec {
 /// The virtual IPv4 address.
 #[must_use]
 pub fn vip() -> IpAddr {
-    [10, 77, 0, 100].into()
+    vip_of(0)
 }
 
 /// The virtual IPv6 address.
@@ -51,13 +59,41 @@ pub fn vip6() -> IpAddr {
 }
 
 impl ClusterSpec {
+    /// Nodes with these groups.
+    #[must_use]
+    pub fn of(nodes: u8, groups: Vec<GroupText>) -> Self {
+        Self {
+            nodes,
+            groups,
+            ..Self::default()
+        }
+    }
+
     /// The names of the nodes.
     pub fn names(&self) -> impl Iterator<Item = String> {
         (1..=self.nodes).map(|number| format!("h{number}"))
     }
 
+    /// The groups, in the order of the file.
+    #[must_use]
+    pub fn groups(&self) -> Vec<GroupText> {
+        if !self.groups.is_empty() {
+            return self.groups.clone();
+        }
+        let names: Vec<String> = self.names().collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let group = GroupText::idle_standby(GROUP, vip(), &names).failback(self.failback);
+        vec![if self.ipv6 { group.also(vip6()) } else { group }]
+    }
+
+    /// How many IPv4 networks the first link needs.
+    pub(super) fn networks(&self) -> u8 {
+        let groups = self.groups();
+        groups.iter().map(GroupText::networks).max().unwrap_or(1)
+    }
+
     /// `cluster.toml`, the same on every node.
-    pub(crate) fn file(&self, home: &str) -> String {
+    pub(super) fn file(&self, home: &str) -> String {
         let mut text = format!(
             "[cluster]\nname = \"lab\"\nheartbeat = \"100ms\"\nlease = \"300ms\"\ngate = \"{}\"\n",
             self.gate
@@ -71,34 +107,23 @@ impl ClusterSpec {
             text += "allow_insecure = true\n";
         }
         for number in 1..=self.nodes {
-            let addresses: Vec<String> = (0..self.links)
-                .map(|link| format!("\"10.{}.0.{number}:{PEERS}\"", 77 + link))
-                .collect();
-            let addresses = addresses.join(", ");
-            let _ = writeln!(
-                text,
-                "\n[[node]]\nname = \"h{number}\"\naddresses = [{addresses}]"
-            );
+            text += &self.node(number);
         }
-        let priorities: Vec<String> = (1..=self.nodes)
-            .map(|number| format!("{{ name = \"h{number}\", priority = {} }}", 200 - number))
-            .collect();
-        let _ = writeln!(
-            text,
-            "\n[[group]]\nname = \"{GROUP}\"\npolicy = \"idle-standby\"\nnodes = [{}]\nfailback = \"{}\"",
-            priorities.join(", "),
-            self.failback
-        );
-        text += &resource("vip", vip(), 24);
-        if self.ipv6 {
-            text += &resource("vip6", vip6(), 64);
+        text + &self
+            .groups()
+            .iter()
+            .map(GroupText::text)
+            .collect::<String>()
+    }
+
+    fn node(&self, number: u8) -> String {
+        let addresses =
+            (0..self.links).map(|link| format!("\"10.{}.0.{number}:{PEERS}\"", 77 + link));
+        let addresses = addresses.collect::<Vec<_>>().join(", ");
+        let mut text = format!("\n[[node]]\nname = \"h{number}\"\naddresses = [{addresses}]\n");
+        if let Some(capacity) = self.capacities.get(usize::from(number) - 1) {
+            let _ = writeln!(text, "capacity = {capacity}");
         }
         text
     }
-}
-
-fn resource(name: &str, address: IpAddr, prefix: u8) -> String {
-    format!(
-        "\n[[group.resource]]\nname = \"{name}\"\nkind = \"vip\"\naddress = \"{address}/{prefix}\"\ninterface = \"eth0\"\n"
-    )
 }

@@ -9,6 +9,9 @@ pub struct Status {
     pub leader: Option<String>,
     /// Whether a majority is connected.
     pub quorate: bool,
+    /// Whether an operator takes care of every group.
+    #[serde(default)]
+    pub maintenance: bool,
     /// What stands against the normal state of affairs.
     #[serde(default)]
     pub notices: Vec<String>,
@@ -28,6 +31,9 @@ pub struct Node {
     /// `bpf`, `nft` or `none`.
     #[serde(default)]
     pub gate: String,
+    /// Set where it carries more than its own work.
+    #[serde(default)]
+    pub degraded: Option<Degraded>,
 }
 
 /// One group.
@@ -44,9 +50,27 @@ pub struct Group {
     /// Where an operator put it.
     #[serde(default)]
     pub pinned: Option<String>,
+    /// Whether it is neither moved nor touched.
+    #[serde(default)]
+    pub maintenance: bool,
+    /// Set where it runs, but not as it should.
+    #[serde(default)]
+    pub degraded: Option<Degraded>,
     /// Why it is where it is, or why it does not run.
     #[serde(default)]
     pub reason: String,
+    /// Who would take over, in this order.
+    #[serde(default)]
+    pub next: Vec<String>,
+}
+
+/// Why something is less than it should be.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+pub struct Degraded {
+    /// For people.
+    pub reason: String,
+    /// Since when, UTC.
+    pub since: String,
 }
 
 impl Status {
@@ -62,11 +86,16 @@ impl Status {
         self.groups.iter().find(|group| group.name == name)
     }
 
+    /// Whether a node is there and takes part.
+    #[must_use]
+    pub fn is_online(&self, name: &str) -> bool {
+        self.node(name).is_some_and(|node| node.state == "online")
+    }
+
     /// The owner of a group that runs.
     #[must_use]
     pub fn running_on(&self, group: &str) -> Option<&str> {
-        let group = self.group(group)?;
-        group.owner.as_deref().filter(|_| group.state == "running")
+        self.group(group)?.running_on()
     }
 
     /// Whether there is a leader, every node is in order and every group runs.
@@ -78,9 +107,14 @@ impl Status {
                 .nodes
                 .iter()
                 .all(|node| node.state == "online" || node.state == "drained")
-            && self
-                .groups
-                .iter()
-                .all(|group| group.state == "running" && group.owner.is_some())
+            && self.groups.iter().all(|group| group.running_on().is_some())
+    }
+}
+
+impl Group {
+    /// Its owner, where it runs.
+    #[must_use]
+    pub fn running_on(&self) -> Option<&str> {
+        self.owner.as_deref().filter(|_| self.state == "running")
     }
 }

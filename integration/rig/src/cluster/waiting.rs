@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::status::Status;
-use super::{Cluster, GROUP, SETTLE};
+use super::{Cluster, SETTLE};
 use crate::client::Client;
 use crate::process::Process;
 use crate::wait::until;
@@ -56,15 +56,83 @@ impl Cluster {
         })
     }
 
-    /// Waits until every powered node with a daemon sees the same, settled, cluster. Returns the owner of the group.
+    /// The nodes that have power and whose daemon runs.
+    ///
+    /// # Errors
+    /// Where the kernel does not say.
+    pub fn alive(&mut self) -> Result<Vec<String>> {
+        let mut alive = Vec::new();
+        for node in self.names() {
+            if self.lab.host(&node)?.is_on() && self.daemon(&node)?.ended()?.is_none() {
+                alive.push(node);
+            }
+        }
+        Ok(alive)
+    }
+
+    /// Waits until what every node that is alive says passes `test`.
+    ///
+    /// # Errors
+    /// As [`Cluster::wait_status`].
+    pub fn wait_everywhere(
+        &mut self,
+        what: &str,
+        limit: Duration,
+        test: impl Fn(&Status) -> bool,
+    ) -> Result<()> {
+        let start = Instant::now();
+        for node in self.alive()? {
+            let left = limit.saturating_sub(start.elapsed());
+            self.wait_status(&node, what, left, &test)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until every node that is alive says that a group runs on `node`.
+    ///
+    /// # Errors
+    /// Where that takes longer than [`SETTLE`].
+    pub fn runs_on(&mut self, group: &str, node: &str) -> Result<()> {
+        let what = format!("{group} runs on {node}");
+        self.wait_everywhere(&what, SETTLE, |status| {
+            status.quorate && status.running_on(group) == Some(node)
+        })
+    }
+
+    /// Waits until every node that is alive says that a group is in a state (`displaced`, `stopped`, …).
+    ///
+    /// # Errors
+    /// Where that takes longer than [`SETTLE`].
+    pub fn is_in_state(&mut self, group: &str, state: &str) -> Result<()> {
+        let what = format!("{group} is {state}");
+        self.wait_everywhere(&what, SETTLE, |status| {
+            status
+                .group(group)
+                .is_some_and(|group| group.state == state)
+        })
+    }
+
+    /// Waits until every node that is alive says that `node` is online.
+    ///
+    /// # Errors
+    /// Where that takes longer than [`SETTLE`].
+    pub fn is_online(&mut self, node: &str) -> Result<()> {
+        let what = format!("{node} is online");
+        self.wait_everywhere(&what, SETTLE, |status| {
+            status.quorate && status.is_online(node)
+        })
+    }
+
+    /// Waits until every powered node with a daemon sees the same, settled, cluster. Returns the owner of the first group.
     ///
     /// # Errors
     /// Where that takes longer than [`SETTLE`].
     pub fn settle(&mut self) -> Result<String> {
+        let group = self.first_group();
         let mut owners = Vec::new();
         for node in self.names() {
             let status = self.wait_status(&node, "settled", SETTLE, Status::is_settled)?;
-            owners.extend(status.running_on(GROUP).map(str::to_owned));
+            owners.extend(status.running_on(group.name()).map(str::to_owned));
         }
         let owner = owners.first().context("no node")?.clone();
         ensure!(
@@ -80,8 +148,9 @@ impl Cluster {
     /// Where that takes longer than [`SETTLE`].
     pub fn settle_apart(&mut self) -> Result<(String, String)> {
         let owner = self.settle()?;
+        let group = self.first_group();
         let apart = |status: &Status| {
-            status.is_settled() && status.leader.as_deref() != status.running_on(GROUP)
+            status.is_settled() && status.leader.as_deref() != status.running_on(group.name())
         };
         let status = self.wait_status(&owner, "the owner does not lead", SETTLE, apart)?;
         Ok((owner, status.leader.context("there is a leader")?))

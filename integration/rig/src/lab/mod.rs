@@ -25,11 +25,17 @@ pub struct LabSpec {
     /// How many links each host has, on a switch of its own each: eth0 in 10.77.0.0/24 and fd77::/64, eth1 in
     /// 10.78.0.0/24 and fd78::/64. The client has eth0 alone.
     pub links: u8,
+    /// How many IPv4 networks the first link has: 10.77.0.0/24, 10.77.1.0/24, … Everybody has its number in each.
+    pub networks: u8,
 }
 
 impl Default for LabSpec {
     fn default() -> Self {
-        Self { hosts: 3, links: 1 }
+        Self {
+            hosts: 3,
+            links: 1,
+            networks: 1,
+        }
     }
 }
 
@@ -40,6 +46,7 @@ pub struct Lab {
     switches: Vec<Switch>,
     numbers: BTreeMap<String, u8>,
     links: u8,
+    networks: u8,
 }
 
 impl Lab {
@@ -56,6 +63,7 @@ impl Lab {
                 .map(|number| (format!("h{number}"), number))
                 .collect(),
             links: spec.links,
+            networks: spec.networks,
         };
         lab.numbers.insert(CLIENT.to_owned(), CLIENT_NUMBER);
         for name in lab.numbers.keys().cloned().collect::<Vec<_>>() {
@@ -138,8 +146,10 @@ impl Lab {
             switch.connect(name, mac(0x20, link, number), &end, network)?;
             let netlink = host.netlink()?;
             netlink.set_up(&interface, true)?;
-            let v4 = Ipv4Addr::new(10, 77 + link, 0, number);
-            netlink.add_address(&interface, v4.into(), 24)?;
+            for network in 0..if link == 0 { self.networks } else { 1 } {
+                let v4 = Ipv4Addr::new(10, 77 + link, network, number);
+                netlink.add_address(&interface, v4.into(), 24)?;
+            }
             // The number as it is written: fd77::50 for 10.77.0.50.
             let written = u16::from_str_radix(&number.to_string(), 16)?;
             let v6 = Ipv6Addr::new(0xfd77 + u16::from(link), 0, 0, 0, 0, 0, 0, written);

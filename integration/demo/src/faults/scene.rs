@@ -23,35 +23,6 @@ pub(crate) enum Scene {
     Leader,
 }
 
-/// What a scene showed.
-#[derive(Clone, Debug)]
-pub(crate) struct Shown {
-    /// What happened.
-    pub(crate) title: String,
-    /// Who answered before.
-    pub(crate) from: String,
-    /// Who answered afterwards.
-    pub(crate) to: String,
-    /// The silence that the client saw, milliseconds.
-    pub(crate) silence_ms: f64,
-    /// What is promised of it, milliseconds.
-    pub(crate) promised_ms: f64,
-    /// How late this machine ran a thread that wanted to run every millisecond, milliseconds: its own share.
-    pub(crate) noise_ms: f64,
-    /// How the former owner was heard beside the new one, where it was.
-    pub(crate) overlap: Option<String>,
-    /// Whether the right host answers in the end.
-    pub(crate) in_place: bool,
-}
-
-impl Shown {
-    /// Whether everything was as promised. By how much the machine ran late is not the cluster's.
-    pub(crate) fn is_kept(&self) -> bool {
-        let in_time = self.silence_ms <= self.promised_ms + self.noise_ms;
-        in_time && self.overlap.is_none() && self.in_place
-    }
-}
-
 /// How long the daemon stays frozen: many leases.
 const FROZEN: Duration = Duration::from_secs(2);
 

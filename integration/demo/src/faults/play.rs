@@ -1,6 +1,6 @@
 //! One scene, from a settled cluster to a settled cluster.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use had_netns::fault::Stand;
@@ -8,9 +8,13 @@ use had_netns::watch::{Watch, pass};
 use had_rig::Cluster;
 use had_rig::cluster::{GROUP, SETTLE, Status};
 
-use crate::scene::{Scene, Shown};
+use crate::faults::scene::Scene;
 use crate::screen::{Paint, Screen};
-use crate::strip::{self, CELL, CELLS, LEAD, number};
+use crate::strip::{self, CELLS, LEAD, number};
+use crate::table::Row;
+
+/// One cell of the strip.
+const CELL: Duration = Duration::from_millis(20);
 
 /// Plays one scene from a settled cluster to a settled cluster.
 pub(crate) fn play(
@@ -18,7 +22,7 @@ pub(crate) fn play(
     cluster: &mut Cluster,
     number: usize,
     scene: Scene,
-) -> Result<Shown> {
+) -> Result<Row> {
     let stand = stand_for(cluster, scene)?;
     let title = scene.title(&stand);
     screen.line(Paint::Strong, &format!("{number}  {title}"));
@@ -27,30 +31,31 @@ pub(crate) fn play(
     follow(screen, &watch, start, start + LEAD)?;
     let at = scene.happen(cluster, &stand)?;
     follow(screen, &watch, start, start + CELL * CELLS + CELL)?;
-    screen.settle(&strip::draw(
-        *screen,
-        &watch.client.answers_after(start),
-        start,
-    ));
-    screen.line(Paint::Faint, &strip::mark(start, at));
+    screen.settle(&[drawn(screen, &watch, start)]);
+    screen.line(Paint::Faint, &strip::mark(start, &[at], CELL));
 
     let (silence, noise) = (watch.silence(at)?, watch.noise(at));
     let mended = scene.mend(cluster, &stand, at)?;
     let back = cluster.settle()?;
     let to = silence.after.as_deref().unwrap_or("nobody").to_owned();
-    let shown = Shown {
+    // It went where it should, and stayed there when everything was mended.
+    let in_place = (to == stand.owner) == (scene == Scene::Leader) && back == to;
+    let path = if to == stand.owner {
+        vec![to]
+    } else {
+        vec![stand.owner.clone(), to]
+    };
+    let shown = Row {
         promised_ms: scene.promised_ms(&stand),
-        from: stand.owner.clone(),
         silence_ms: silence.length.as_secs_f64() * 1e3,
         noise_ms: noise.as_secs_f64() * 1e3,
         overlap: watch
             .is_safe(at, &stand.owner)
             .err()
             .map(|error| format!("{error:#}")),
-        // It went where it should, and stayed there when everything was mended.
-        in_place: (to == stand.owner) == (scene == Scene::Leader) && back == to,
+        wrong: (!in_place).then(|| format!("{back} answers in the end")),
         title,
-        to,
+        path,
     };
     tell(screen, &shown, mended.as_deref());
     Ok(shown)
@@ -87,45 +92,31 @@ fn stand(cluster: &mut Cluster) -> Result<Stand> {
 /// Draws the strip until a moment.
 fn follow(screen: &Screen, watch: &Watch, start: Instant, until: Instant) -> Result<()> {
     while Instant::now() < until {
-        screen.redraw(&strip::draw(
-            *screen,
-            &watch.client.answers_after(start),
-            start,
-        ));
+        screen.redraw(&[drawn(screen, watch, start)]);
         pass(Instant::now(), CELL)?;
     }
     Ok(())
 }
 
+fn drawn(screen: &Screen, watch: &Watch, start: Instant) -> String {
+    strip::draw(*screen, &watch.client.answers_after(start), start, CELL)
+}
+
 /// One or two lines on what was seen.
-fn tell(screen: &Screen, shown: &Shown, mended: Option<&str>) {
-    let who = screen.paint(Paint::Host(number(&shown.to)), &shown.to);
+fn tell(screen: &Screen, shown: &Row, mended: Option<&str>) {
+    let to = shown.path.last().map_or("nobody", String::as_str);
+    let who = screen.paint(Paint::Host(number(to)), to);
     let silent = format!("{:.0} ms", shown.silence_ms);
-    let text = if shown.from == shown.to {
+    let text = if shown.path.len() == 1 {
         format!("{who} goes on; the longest the client waited: {silent}")
     } else {
         format!("{who} took over; the client heard nobody for {silent}")
     };
     screen.line(Paint::Plain, &text);
     if let Some(mended) = mended {
-        let moved = if shown.in_place {
-            "nothing moves"
-        } else {
-            "and the group moves"
-        };
+        let moved = shown.wrong.as_deref().unwrap_or("nothing moves");
         screen.line(Paint::Faint, &format!("{mended}: {moved}"));
     }
-    if shown.silence_ms > shown.promised_ms {
-        let (promised, noise) = (shown.promised_ms, shown.noise_ms);
-        screen.line(
-            Paint::Faint,
-            &format!(
-                "promised are {promised:.0} ms; this machine was late by {noise:.0} ms, being busy"
-            ),
-        );
-    }
-    if let Some(overlap) = &shown.overlap {
-        screen.line(Paint::Bad, overlap);
-    }
+    shown.remark(screen);
     screen.blank();
 }
