@@ -155,6 +155,7 @@ fn tell_groups(status: &Status) {
         ("starting", GroupCondition::Starting),
         ("stopping", GroupCondition::Stopping),
         ("stopped", GroupCondition::Stopped),
+        ("displaced", GroupCondition::Displaced),
         ("failed", GroupCondition::Failed),
         ("unknown", GroupCondition::Unknown),
     ];

@@ -34,6 +34,8 @@ pub(crate) struct Choice {
     pub(crate) reason: String,
     /// When time alone would change the choice.
     pub(crate) again_in: Option<Duration>,
+    /// Several steps led here.
+    pub(crate) stepwise: bool,
 }
 
 impl Choice {
@@ -43,6 +45,7 @@ impl Choice {
             cause,
             reason,
             again_in: None,
+            stepwise: false,
         }
     }
 
@@ -58,8 +61,13 @@ impl Choice {
     /// A further step of the same move.
     pub(crate) fn then(&mut self, next: Self) {
         if next.owner != self.owner {
+            let stepwise = self.cause.is_some();
             let cause = self.cause.or(next.cause);
-            *self = Self { cause, ..next };
+            *self = Self {
+                cause,
+                stepwise,
+                ..next
+            };
         }
     }
 }
@@ -74,7 +82,7 @@ pub(crate) fn choose(places: &Places, index: usize) -> Choice {
     if let Some(owner) = owner.filter(|owner| matches!(view.presence(owner), Presence::Silent)) {
         let why = "does not renew its lease, which may still run";
         let then = if group.stopped {
-            "it counts as stopped when that has ended"
+            "the group counts as stopped once it has ended"
         } else {
             "nothing is taken yet"
         };
@@ -234,7 +242,7 @@ fn hold(view: &View, group: &GroupView, field: &Field, owner: &NodeName) -> Choi
         return Choice::stay(owner, reason);
     };
     let stable = format!(
-        "{} has been online and ready for {}",
+        "{} has been online and ready for at least {}",
         best.node(),
         words::duration(wait)
     );
@@ -258,9 +266,13 @@ fn keeps(group: &GroupView, field: &Field, present: &Judged) -> String {
         .filter(|judged| judged.beats(present))
         .find_map(|judged| Some((judged, judged.hindered.as_ref()?)));
     match hindered {
+        None if present.vetoes.contains(&Veto::ReadinessUnknown) => {
+            let owner = present.node();
+            format!("{owner} has not said whether it is ready, which alone moves no running group")
+        }
         None => scheme::first(group, field, present, None),
         Some((judged, hindrance)) => format!(
-            "it owns the group; {} is preferred, but there {}",
+            "it owns the group; {} is preferred, but {}",
             judged.node(),
             words::hindered(hindrance, judged.node())
         ),

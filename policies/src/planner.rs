@@ -73,12 +73,26 @@ fn settle(view: &View, rules: &Rules) -> (Vec<Choice>, Option<Duration>) {
         if reached == ends
             && let Some(again_in) = rests(&carried_out(view, &told), rules)
         {
-            return (told, again_in);
+            let told = told.into_iter().zip(trail);
+            return (
+                told.map(|(told, step)| truer(told, step)).collect(),
+                again_in,
+            );
         }
         ends = reached;
     }
     let again_in = rests(&end, rules).unwrap_or_default();
     (trail, again_in)
+}
+
+/// What moved in one step moved for the cause of that step, not because another group came after it had gone.
+fn truer(told: Choice, step: Choice) -> Choice {
+    let one_step = !step.stepwise && step.cause.is_some() && step.owner == told.owner;
+    if one_step && step.cause != told.cause {
+        step
+    } else {
+        told
+    }
 }
 
 /// Where the rounds led is told as one move each. If that leads elsewhere, and nothing moves from there either, the

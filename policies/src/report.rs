@@ -92,6 +92,10 @@ fn standby(
         let change = format!("`hactl maintenance off {name}`");
         return ("the group is in maintenance".to_owned(), Some(change));
     }
+    if group.stopped {
+        let change = format!("`hactl group start {name}`");
+        return ("the group is stopped".to_owned(), Some(change));
+    }
     let Some(owner) = owner else {
         let change = format!("`hactl group start {name}`");
         return (
@@ -124,7 +128,7 @@ fn against(
         .as_ref()
         .filter(|_| chosen.hindered.is_none())
     {
-        let why = format!("there {}", words::hindered(hindrance, node));
+        let why = words::hindered(hindrance, node);
         let lifted = hindrance.veto.as_ref();
         return (
             why,

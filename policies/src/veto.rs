@@ -60,7 +60,7 @@ impl fmt::Display for Veto {
             Self::Lost => f.write_str("is lost"),
             Self::Silent => f.write_str("does not renew its lease"),
             Self::Drained => f.write_str("is drained"),
-            Self::Leaving => f.write_str("is ending"),
+            Self::Leaving => f.write_str("is shutting down"),
             Self::NotReady(why) => write!(f, "is not ready ({why})"),
             Self::ReadinessUnknown => f.write_str("has not said whether it is ready"),
             Self::Banned(why) => write!(f, "failed to start it ({why})"),
@@ -78,11 +78,15 @@ impl fmt::Display for Veto {
                 write!(f, "runs {}, which {verb} it", words::and(to))
             }
             Self::Apart { from } => {
-                write!(f, "runs {}, which it keeps apart from", words::and(from))
+                write!(
+                    f,
+                    "runs {}, with which it must not share a node",
+                    words::and(from)
+                )
             }
             Self::NotWith { group, owner } => match owner {
-                Some(owner) => write!(f, "does not run {group}, which it follows ({owner} does)"),
-                None => write!(f, "does not run {group}, which it follows (nobody does)"),
+                Some(owner) => write!(f, "does not have {group}, which it follows ({owner} has)"),
+                None => write!(f, "does not have {group}, which it follows (nobody has)"),
             },
         }
     }

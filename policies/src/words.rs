@@ -30,14 +30,14 @@ pub(crate) fn vetoes(vetoes: &[Veto]) -> String {
     text.join(" and ")
 }
 
-/// "h2 is drained, h3 is lost", for every vetoed node but `but`.
+/// "h2 is drained; h3 is lost", for every vetoed node but `but`.
 pub(crate) fn refused(field: &Field, but: Option<&NodeName>) -> String {
-    let text = list(
-        field
-            .all()
-            .filter(|judged| !judged.eligible() && Some(judged.node()) != but)
-            .map(|judged| format!("{} {}", judged.node(), vetoes(&judged.vetoes))),
-    );
+    let text: Vec<String> = field
+        .all()
+        .filter(|judged| !judged.eligible() && Some(judged.node()) != but)
+        .map(|judged| format!("{} {}", judged.node(), vetoes(&judged.vetoes)))
+        .collect();
+    let text = text.join("; ");
     if text.is_empty() {
         "the group has no other node".to_owned()
     } else {
@@ -71,9 +71,9 @@ pub(crate) fn nobody(field: &Field) -> String {
         .collect();
     match (displaced.is_empty(), others.is_empty()) {
         (true, true) => "no node may own it".to_owned(),
-        (true, false) => format!("no eligible node: {}", list(others)),
+        (true, false) => format!("no eligible node: {}", others.join("; ")),
         (false, true) => format!("it gives way to {displaced}"),
-        (false, false) => format!("it gives way to {displaced}; {}", list(others)),
+        (false, false) => format!("it gives way to {displaced}; {}", others.join("; ")),
     }
 }
 
@@ -118,14 +118,14 @@ fn unable(field: &Field, owner: &NodeName) -> String {
     }
 }
 
-/// "logs, which follows it, could not run: it is not ready (no carrier)", said of a node.
+/// "logs, which goes with it, could not run there (h1 is not ready)", said of a node.
 pub(crate) fn hindered(hindrance: &Hindrance, node: &NodeName) -> String {
     let why = match &hindrance.veto {
         Some(veto) => format!("{node} {veto}"),
         None => format!("{node} is not among its nodes"),
     };
     let follower = &hindrance.follower;
-    format!("{follower}, which follows it, could not run: {why}")
+    format!("{follower}, which goes with it, could not run there ({why})")
 }
 
 /// "1st", "2nd", "3rd", "4th", "11th".

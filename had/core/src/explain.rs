@@ -126,7 +126,7 @@ impl Node {
         let (state, _) = self.state();
         let view = self.own_view(now, spec);
         let plan = had_policies::plan(&view);
-        let status = self.group_status(now, group, &plan);
+        let status = self.group_status(now, group, &view, &plan);
         let decided = state.groups.get(&group.name).cloned().unwrap_or_default();
         let decision = plan.decisions.iter().find(|one| one.group == group.name);
         let quorate = self.is_quorate(now);

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::ids::{Epoch, GroupName, NodeName, ResourceName};
-use crate::message::{GroupReport, Message, Phase, ResourceReport, ResourceState};
+use crate::message::{GroupReport, Message, NOT_YET_CHECKED, Phase, ResourceReport, ResourceState};
 use crate::ports::{Command, Level, ResourceStatus};
 use crate::spec::{GroupSpec, OnQuorumLoss, ResourceSpec};
 use crate::state::GroupState;
@@ -600,7 +600,7 @@ impl LocalGroup {
     /// What this node reports about the group.
     #[must_use]
     pub fn report(&self, state: &GroupState, now: MonoTime) -> GroupReport {
-        let unknown = || (!self.readiness_known()).then(|| "not yet checked".to_owned());
+        let unknown = || (!self.readiness_known()).then(|| NOT_YET_CHECKED.to_owned());
         GroupReport {
             epoch: state.epoch,
             phase: self.phase,

@@ -152,6 +152,18 @@ pub struct GroupReport {
     pub resources: Vec<ResourceReport>,
 }
 
+/// Said for `not_ready` while a daemon that has just started still checks what it could start. It is no reason to take a
+/// group from it.
+pub const NOT_YET_CHECKED: &str = "not yet checked";
+
+impl GroupReport {
+    /// Whether the node has found out whether it could start the group.
+    #[must_use]
+    pub fn is_checked(&self) -> bool {
+        self.not_ready.as_deref() != Some(NOT_YET_CHECKED)
+    }
+}
+
 /// What a node says about one resource.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ResourceReport {

@@ -75,12 +75,24 @@ pub(super) fn with_majority(view: &View, seats: &Seats, sides: &Sides) -> Outcom
     let plan = planner::plan(&after);
     let lease = view.lease;
     let groups = view.groups.iter().zip(plan.decisions);
+    let told = |fate: Fate| Fate {
+        why: cut_off(&fate.why, sides),
+        ..fate
+    };
     Outcome {
         groups: groups
             .map(|(group, decision)| fate(&after, group, decision, takeover(lease, seats, sides)))
+            .map(told)
             .collect(),
         degraded: plan.degraded,
     }
+}
+
+/// To those who decide, a node that is cut off is lost; to a reader it is not.
+fn cut_off(why: &str, sides: &Sides) -> String {
+    sides.cut_off.iter().fold(why.to_owned(), |why, node| {
+        why.replace(&format!("{node} is lost"), &format!("{node} is cut off"))
+    })
 }
 
 /// The view of those who are left, once the losses are declared.

@@ -92,8 +92,12 @@ fn majority(seats: &Seats, sides: &Sides) -> String {
     let (there, voters) = (sides.goes_on.len(), seats.voters.len());
     let needed = voters / 2 + 1;
     match there.checked_sub(needed) {
-        None => format!("{needed} of {voters} voters are needed to go on, and no side has them"),
-        Some(0) => format!("{there} of {voters} voters go on; one more loss stops everything"),
+        None => {
+            format!("{needed} of {voters} voters are needed to go on, and nowhere are so many left")
+        }
+        Some(0) => format!(
+            "{there} of {voters} voters go on; with one more lost, nothing can be decided any more"
+        ),
         Some(_) => format!("{there} of {voters} voters go on"),
     }
 }
@@ -135,7 +139,7 @@ fn leader(seats: &Seats, sides: &Sides, fates: &[Fate]) -> Option<String> {
         )),
         Some(_) => None,
         None => Some(
-            "who leads is not known: the longest times hold where the leader is lost too"
+            "it is not known who leads: the longer times hold where the leader is lost too"
                 .to_owned(),
         ),
     }

@@ -36,7 +36,7 @@ pub(super) fn first(field: &Field, chosen: &Judged) -> String {
 pub(super) fn behind(judged: &Judged, chosen: &Judged) -> String {
     let (own, other) = (judged.ranked.preference, chosen.ranked.preference);
     if judged.ties(chosen) {
-        format!("priority {own} as {}", chosen.node())
+        format!("the same priority as {} ({own})", chosen.node())
     } else {
         format!("priority {own} is below {other} of {}", chosen.node())
     }

@@ -178,6 +178,9 @@ pub(crate) fn first(
         return "pinned by an operator".to_owned();
     }
     let first = match &group.scheme {
+        Scheme::IdleStandby { .. } if field.all().count() == 1 => {
+            "the only node of the group".to_owned()
+        }
         Scheme::IdleStandby { .. } if alone => only(),
         Scheme::IdleStandby { .. } => idle_standby::first(field, chosen),
         Scheme::RotatingStandby { .. } => rotating_standby::first(field, chosen, owner),
@@ -200,7 +203,7 @@ fn passed_over(field: &Field, chosen: &Judged) -> Option<String> {
         (!judged.pinned, judged.place) < (!chosen.pinned, chosen.place) && chosen.hindered.is_none()
     })?;
     let hindered = words::hindered(passed.hindered.as_ref()?, passed.node());
-    Some(format!("not {}, where {hindered}", passed.node()))
+    Some(format!("not on {}: {hindered}", passed.node()))
 }
 
 /// Why an eligible node comes after the chosen one.

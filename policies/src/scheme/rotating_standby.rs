@@ -55,7 +55,7 @@ fn waiting<'a>(group: &GroupView, listed: &[&'a NodeName]) -> Vec<&'a NodeName> 
 
 pub(super) fn first(field: &Field, chosen: &Judged, owner: Option<&NodeName>) -> String {
     if owner == Some(chosen.node()) {
-        return "it keeps the group until it is lost, drained or told to move".to_owned();
+        return "it has the group, and a rotating group never moves back by itself".to_owned();
     }
     let mut passed: Vec<&Judged> = field
         .all()
@@ -65,18 +65,18 @@ pub(super) fn first(field: &Field, chosen: &Judged, owner: Option<&NodeName>) ->
     let passed = passed
         .into_iter()
         .map(|judged| format!("{} {}", judged.node(), words::vetoes(&judged.vetoes)));
-    let passed = words::list(passed);
+    let passed = passed.collect::<Vec<_>>().join("; ");
     if passed.is_empty() {
-        "first in the queue".to_owned()
+        "next in the queue".to_owned()
     } else {
-        format!("next in the queue; before it {passed}")
+        format!("next in the queue; before it, but passed over: {passed}")
     }
 }
 
 pub(super) fn behind(judged: &Judged, chosen: &Judged) -> String {
     if judged.place < chosen.place {
         format!(
-            "{} keeps the group until it is lost, drained or told to move",
+            "{} has the group, and a rotating group never moves back by itself",
             chosen.node()
         )
     } else {

@@ -213,7 +213,7 @@ pub(crate) fn returns(group: &GroupView) -> bool {
 
 /// Whether some node could take a group that has none, given where the others are.
 pub(crate) fn takeable(view: &View, owners: &Owners, number: usize) -> Option<NodeName> {
-    let names = view.nodes.iter().map(|node| &node.name);
+    let mut names = view.nodes.iter().map(|node| &node.name);
     names
         .find(|node| eligible::among(view, owners, number, node))
         .cloned()

@@ -4,8 +4,8 @@ use std::fmt::{Display, Write};
 
 use had_policies::names::NodeName;
 use had_policies::{
-    Decision, Degraded, Idle, Outage, Plan, Refused, Scenario, Seats, Target, Verdict, View,
-    failback, failover, forecast, lint, next, plan,
+    Decision, Degraded, FateState, Idle, Outage, Plan, Refused, Scenario, Seats, Target, Verdict,
+    View, failback, failover, forecast, lint, next, plan,
 };
 
 use super::{Ask, Situation};
@@ -21,13 +21,20 @@ pub(crate) fn render(situation: &Situation) -> String {
         degraded,
     } = planned;
     let mut text = String::new();
+    let mut after = view.clone();
+    for (decision, group) in decisions.iter().zip(&mut after.groups) {
+        group.owner.clone_from(&decision.owner);
+        group
+            .queue
+            .retain(|node| group.owner.as_ref() != Some(node));
+    }
     for (decision, group) in decisions.iter().zip(&view.groups) {
         text += &self::decision(decision, group.owner.as_ref());
-        let order = next(view, &group.name);
-        writeln!(text, "  next: {}", or_nobody(&list(&order))).unwrap();
+        let order = next(&after, &group.name);
+        writeln!(text, "  then next: {}", or_nobody(&list(&order))).unwrap();
     }
     if let Some(wait) = again_in {
-        writeln!(text, "plan again in {} ms", wait.as_millis()).unwrap();
+        writeln!(text, "plan again in {} s", wait.as_secs_f64()).unwrap();
     }
     text += &marks("", &degraded);
     for ask in &situation.asks {
@@ -65,7 +72,7 @@ fn decision(decision: &Decision, before: Option<&NodeName>) -> String {
         Some(Idle::Displaced { by }) => {
             writeln!(text, "  idle: displaced by {}", list(by)).unwrap()
         }
-        Some(Idle::NoCandidate) => writeln!(text, "  idle: no candidate").unwrap(),
+        Some(Idle::NoCandidate) => writeln!(text, "  idle: no node may take it now").unwrap(),
         None => {}
     }
     writeln!(text, "  reason: {reason}").unwrap();
@@ -102,7 +109,7 @@ fn marks(indent: &str, degraded: &[Degraded]) -> String {
 
 fn answer(view: &View, ask: &Ask) -> String {
     let told = |target: Result<Option<Target>, Refused>| match target {
-        Ok(None) => "nothing to move".to_owned(),
+        Ok(None) => "nothing to move; a pin ends".to_owned(),
         Ok(Some(Target { node, pin, reason })) => {
             let pin = if pin { ", pinned" } else { "" };
             format!("to {node}{pin}: {reason}")
@@ -136,7 +143,7 @@ fn told(view: &View, seats: &Seats, scenario: &Scenario) -> String {
         Err(refused) => return format!("{text}  refused: {refused}\n"),
     };
     writeln!(text, "  {}", forecast.summary).unwrap();
-    writeln!(text, "  goes on: {}", or_nobody(&list(&forecast.goes_on))).unwrap();
+    writeln!(text, "  majority: {}", or_nobody(&list(&forecast.goes_on))).unwrap();
     for fate in &forecast.groups {
         let (before, after) = (name(fate.before.as_ref()), name(fate.after.as_ref()));
         let outage = match fate.outage {
@@ -148,9 +155,15 @@ fn told(view: &View, seats: &Seats, scenario: &Scenario) -> String {
                     most.as_millis()
                 )
             }
-            Outage::Lasting => "out until repaired".to_owned(),
+            Outage::Lasting => "out for as long as this lasts".to_owned(),
         };
-        let state = format!("{:?}", fate.state);
+        let state = match fate.state {
+            FateState::Runs => "runs",
+            FateState::Displaced => "gives way",
+            FateState::Stopped => "is down",
+            FateState::NoQuorum => "stops for lack of a majority",
+            FateState::Keeps => "goes on without a majority",
+        };
         writeln!(
             text,
             "  {}: {before} -> {after}, {state}, {outage}: {}",

@@ -140,11 +140,11 @@ impl Leader {
     }
 }
 
-/// Whether a group moves because another did.
+/// Whether a group moves because another did. Where the owner of both is lost, the planner names that first.
 fn follows_from_a_move(cause: Option<Cause>) -> bool {
     matches!(
         cause,
-        Some(Cause::Displaced | Cause::Apart | Cause::NotWith)
+        Some(Cause::Displaced | Cause::Apart | Cause::NotWith | Cause::OwnerLost)
     )
 }
 

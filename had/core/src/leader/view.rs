@@ -40,7 +40,8 @@ impl Known for AsLeader<'_> {
     }
 
     fn readiness(&self, node: &NodeName, group: &GroupName) -> Option<Readiness> {
-        let report = self.seen.peers.group(node, group)?;
+        let report = self.seen.peers.group(node, group);
+        let report = report.filter(|report| report.is_checked())?;
         Some(match &report.not_ready {
             Some(reason) => Readiness::NotReady(reason.clone()),
             None => {

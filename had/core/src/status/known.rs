@@ -47,7 +47,8 @@ impl Known for AsNode<'_> {
     }
 
     fn readiness(&self, node: &NodeName, group: &GroupName) -> Option<Readiness> {
-        let said = self.node.said_of(node, group)?;
+        let said = self.node.said_of(node, group);
+        let said = said.filter(|said| said.is_checked())?;
         Some(match &said.not_ready {
             Some(why) => Readiness::NotReady(why.clone()),
             None => Readiness::Ready {

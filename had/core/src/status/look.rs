@@ -1,6 +1,6 @@
 //! The documents, filled from what this node knows.
 
-use had_policies::{Candidate, Decision, Idle, Plan, Verdict};
+use had_policies::{Candidate, Decision, Idle, Plan, Verdict, View};
 
 use super::{
     Degraded, GroupCondition, GroupStatus, NodeCondition, NodeStatus, ResourceLine, Status,
@@ -43,7 +43,7 @@ impl Node {
             groups: spec
                 .groups
                 .iter()
-                .map(|group| self.group_status(now, group, &plan))
+                .map(|group| self.group_status(now, group, &view, &plan))
                 .collect(),
         }
     }
@@ -157,7 +157,13 @@ impl Node {
         }
     }
 
-    pub(crate) fn group_status(&self, now: Now, spec: &GroupSpec, plan: &Plan) -> GroupStatus {
+    pub(crate) fn group_status(
+        &self,
+        now: Now,
+        spec: &GroupSpec,
+        view: &View,
+        plan: &Plan,
+    ) -> GroupStatus {
         let (state, _) = self.state();
         let decided = state.groups.get(&spec.name).cloned().unwrap_or_default();
         let quorate = self.is_quorate(now);
@@ -201,10 +207,12 @@ impl Node {
                 ..mark
             }),
             resources: resources(spec, quorate && heard, said),
-            next: decision
-                .filter(|_| quorate)
-                .map(standbys)
-                .unwrap_or_default(),
+            next: match decision.filter(|_| quorate) {
+                None => Vec::new(),
+                Some(decision) if spec.with.is_empty() => standbys(decision),
+                // Its own nodes are forbidden but where the other is: it has the standbys of that one.
+                Some(_) => had_policies::next(view, &spec.name),
+            },
             not_ready: not_ready.collect(),
         }
     }

@@ -11,6 +11,7 @@ mod schemes;
 use std::time::Duration;
 
 use cluster::Cluster;
+use had_core::ids::Epoch;
 use had_core::ports::{Event, Reply, Request};
 use had_core::status::GroupCondition;
 use had_policies::Failback;
@@ -114,6 +115,21 @@ fn an_owner_whose_carrier_is_lost_gives_way_at_once() {
     let took = cluster.run_until_open("h2", ms(30));
     assert!(took < ms(20), "{took:?}");
     assert_eq!(cluster.overlaps, 0);
+}
+
+#[test]
+fn a_restarted_owner_keeps_its_group_while_it_still_checks_what_it_could_start() {
+    let mut cluster = Cluster::running(Failback::Manual);
+    cluster.restart_unchecked("h1", cluster::spec(Failback::Manual), 2);
+    cluster.run(ms(1_000));
+    assert_eq!(cluster.open(), ["h1"]);
+    let web = &cluster.state().groups[&"web".into()];
+    assert_eq!(
+        (web.owner.clone(), web.epoch),
+        (Some("h1".into()), Epoch(1))
+    );
+    cluster.ready("h1", Err("eth0 has no carrier"));
+    cluster.run_until_open("h2", ms(50));
 }
 
 #[test]

@@ -240,6 +240,31 @@ fn a_follower_goes_with_its_group_and_starts_after_it() {
 }
 
 #[test]
+fn an_operators_move_takes_the_followers_along_also_from_an_owner_that_is_just_lost() {
+    let follower = GroupSpec {
+        with: vec!["web".into()],
+        ..idle("app", &["h3", "h2", "h1"])
+    };
+    let spec = three_nodes(vec![idle("web", &["h1", "h2", "h3"]), follower]);
+    let mut cluster = running(spec);
+    cluster.cut("h1");
+    cluster.run(ms(280));
+    // The record ends while the leader gets no time: the operator is the first whom it hears afterwards.
+    cluster.starve("h3", ms(40));
+    cluster.request(failover("web", Some("h3")));
+    cluster.run(ms(20));
+    let events = cluster.state().events;
+    let moved = events.iter().filter(|event| event.group.is_some());
+    let moves: Vec<_> = moved.map(|event| (event.number, event.at)).collect();
+    let [.., (web, at), (app, also)] = moves[..] else {
+        panic!("{moves:?}");
+    };
+    assert_eq!((web + 1, at), (app, also), "not in one entry: {events:?}");
+    assert_eq!(cluster.open_of("web"), ["h3"]);
+    assert_eq!(cluster.open_of("app"), ["h3"]);
+}
+
+#[test]
 fn a_stopped_group_runs_nowhere_until_it_is_started() {
     let mut cluster = running(three_nodes(vec![idle("web", &["h1", "h2"])]));
     cluster.request(act("web", GroupAction::Stop));

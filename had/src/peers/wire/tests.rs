@@ -62,8 +62,7 @@ fn group() -> impl Strategy<Value = GroupReport> {
 fn report() -> impl Strategy<Value = Report> {
     let groups = btree_map(name::<GroupName>(), group(), 0..3);
     let hears = vec(name::<NodeName>(), 0..4);
-    let numbers = (any::<u64>(), any::<u32>());
-    (numbers, text(), any::<bool>(), hears, text(), groups).prop_map(
+    (any::<u64>(), text(), any::<bool>(), hears, text(), groups).prop_map(
         |(applied, config_hash, leaving, hears, gate, groups)| Report {
             applied,
             config_hash,
