@@ -68,7 +68,7 @@ impl fmt::Display for Veto {
             Self::Full {
                 would_carry,
                 capacity,
-            } => write!(f, "is full: it would carry {would_carry} of {capacity}"),
+            } => write!(f, "has no room: it would carry {would_carry} of {capacity}"),
             Self::GivesWay { to } => {
                 let verb = if to.len() == 1 {
                     "displaces"
@@ -80,7 +80,7 @@ impl fmt::Display for Veto {
             Self::Apart { from } => {
                 write!(
                     f,
-                    "runs {}, with which it must not share a node",
+                    "has {}, with which it must not share a node",
                     words::and(from)
                 )
             }

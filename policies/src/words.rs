@@ -120,11 +120,12 @@ fn unable(field: &Field, owner: &NodeName) -> String {
 
 /// "logs, which goes with it, could not run there (h1 is not ready)", said of a node.
 pub(crate) fn hindered(hindrance: &Hindrance, node: &NodeName) -> String {
+    let follower = &hindrance.follower;
     let why = match &hindrance.veto {
+        Some(Veto::Banned(why)) => format!("{node} failed to start {follower}: {why}"),
         Some(veto) => format!("{node} {veto}"),
         None => format!("{node} is not among its nodes"),
     };
-    let follower = &hindrance.follower;
     format!("{follower}, which goes with it, could not run there ({why})")
 }
 

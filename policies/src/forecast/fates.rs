@@ -75,9 +75,16 @@ pub(super) fn with_majority(view: &View, seats: &Seats, sides: &Sides) -> Outcom
     let plan = planner::plan(&after);
     let lease = view.lease;
     let groups = view.groups.iter().zip(plan.decisions);
-    let told = |fate: Fate| Fate {
-        why: cut_off(&fate.why, sides),
-        ..fate
+    let told = |fate: Fate| {
+        let why = cut_off(&fate.why, sides);
+        let keeps = view.group(&fate.group).is_some_and(|group| group.keeps);
+        let old = fate.before.as_ref();
+        let old = old.filter(|old| keeps && sides.cut_off.contains(old));
+        let why = match old {
+            Some(old) => format!("{old} keeps it running there; to the majority {why}"),
+            None => why,
+        };
+        Fate { why, ..fate }
     };
     Outcome {
         groups: groups
@@ -90,9 +97,11 @@ pub(super) fn with_majority(view: &View, seats: &Seats, sides: &Sides) -> Outcom
 
 /// To those who decide, a node that is cut off is lost; to a reader it is not.
 fn cut_off(why: &str, sides: &Sides) -> String {
-    sides.cut_off.iter().fold(why.to_owned(), |why, node| {
-        why.replace(&format!("{node} is lost"), &format!("{node} is cut off"))
-    })
+    // The blank before it keeps "db1" from being taken for "b1".
+    let told = sides.cut_off.iter().fold(format!(" {why}"), |why, node| {
+        why.replace(&format!(" {node} is lost"), &format!(" {node} is cut off"))
+    });
+    told.trim_start().to_owned()
 }
 
 /// The view of those who are left, once the losses are declared.

@@ -3,7 +3,7 @@
 use super::sides::Sides;
 use super::{Fate, FateState, Outage, Scenario, Seats};
 use crate::names::{GroupName, NodeName};
-use crate::view::View;
+use crate::view::{Presence, View};
 use crate::words::{and, list};
 
 /// One sentence: what happens, and what comes of it.
@@ -81,6 +81,15 @@ fn quorumless(fates: &[Fate]) -> Vec<String> {
 /// What else an operator should know.
 pub(super) fn notes(view: &View, seats: &Seats, sides: &Sides, fates: &[Fate]) -> Vec<String> {
     let mut notes = vec![majority(seats, sides)];
+    let already = view
+        .nodes
+        .iter()
+        .filter(|node| matches!(node.presence, Presence::Lost));
+    let already: Vec<&NodeName> = already.map(|node| &node.name).collect();
+    if !already.is_empty() {
+        let verb = if already.len() == 1 { "is" } else { "are" };
+        notes.push(format!("{} {verb} lost already", and(&already)));
+    }
     notes.extend(cut_off(view, sides, fates));
     notes.extend(leader(seats, sides, fates));
     notes.extend(fates.iter().filter_map(|fate| kept(view, sides, fate)));
@@ -124,7 +133,7 @@ fn cut_off(view: &View, sides: &Sides, fates: &[Fate]) -> Option<String> {
         format!(", but for {}", and(&twice))
     };
     Some(format!(
-        "{nodes} {verb} cut off: silent from the lease's end{but}"
+        "{nodes} {verb} cut off: what runs there stops when the lease ends{but}"
     ))
 }
 

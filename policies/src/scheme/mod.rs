@@ -192,7 +192,10 @@ pub(crate) fn first(
         }
     };
     match passed_over(field, chosen) {
-        Some(why) => format!("{first}; {why}"),
+        Some(why) => {
+            let where_all = "among the nodes where all that go with it can run";
+            format!("{}; {why}", first.replace("among the eligible", where_all))
+        }
         None => first,
     }
 }
