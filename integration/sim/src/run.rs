@@ -103,14 +103,19 @@ pub fn run(seed: u64, options: Options) -> Outcome {
 
 /// A quiet cluster of this file, and what a test does with it, from the first boot until it has done.
 #[must_use]
-pub fn quiet<F>(seed: u64, config: Configuration, told: impl FnOnce(Rc<Cluster>) -> F) -> Outcome
+pub fn quiet<F>(
+    seed: u64,
+    config: Configuration,
+    planted: Option<Planted>,
+    told: impl FnOnce(Rc<Cluster>) -> F,
+) -> Outcome
 where
     F: Future<Output = ()> + 'static,
 {
     let settings = Settings {
         timing: config.spec.timing,
         cluster_name: config.spec.name.clone(),
-        plants: Planted::in_consensus(None),
+        plants: Planted::in_consensus(planted),
     };
     let told = |cluster: Rc<Cluster>| {
         let done = told(Rc::clone(&cluster));
@@ -120,7 +125,7 @@ where
             cluster.end();
         }
     };
-    play(seed, config, settings, None, nanos(LONGEST_QUIET), told)
+    play(seed, config, settings, planted, nanos(LONGEST_QUIET), told)
 }
 
 fn play<F>(

@@ -14,14 +14,18 @@ const FAULTS: u64 = 50;
 /// How many are repeated, and how often.
 const REPEATED: (&str, &str) = ("0..3", "3");
 
-/// Mistakes that must be among the planted ones: each cost somebody an overlap of owners.
-const MUST_BE_PLANTED: [&str; 6] = [
+/// Mistakes that must be among the planted ones: each cost somebody an overlap of owners, a place in a queue, or two groups
+/// that must not meet.
+const MUST_BE_PLANTED: [&str; 9] = [
     "record-ended-too-early",
     "new-leader-does-not-hold",
     "index-ignored",
     "pipelined-acknowledgement",
     "leader-restored",
     "release-not-binding",
+    "queue-forgets-its-order",
+    "queue-lost-in-a-restart",
+    "displaced-stays",
 ];
 
 /// The program.

@@ -229,9 +229,9 @@ mod tests {
     /// The outcome of the last of these states, one index after the other.
     fn last(states: &[State]) -> Result<bool, Violation> {
         let mut check = Fifo::default();
-        let indexed = (1..).zip(states);
-        indexed.fold(Ok(false), |before, (index, state)| {
-            before.and_then(|_| check.applied(&"h1".into(), index, state))
+        let mut indexed = (1..).zip(states);
+        indexed.try_fold(false, |_, (index, state)| {
+            check.applied(&"h1".into(), index, state)
         })
     }
 

@@ -1,5 +1,5 @@
 //! S1's sister for pairs of groups: a displaced group does not run beside the one that displaces it, groups that are apart
-//! do not meet, and a follower runs only where the other does. DESIGN §7 and 0006.
+//! do not meet, and a follower runs only where the other does (0006, rules 5, 6 and 8).
 //!
 //! What is decided is a step behind what is planned while a decision is on its way, so that a state may hold a wrong pair
 //! for a while. Three things are promised all the same:
@@ -107,11 +107,11 @@ pub fn wrongs(spec: &ClusterSpec, state: &State) -> BTreeSet<Wrong> {
 ///
 /// # Errors
 /// Where the entry makes a pair wrong without an excuse.
-pub fn makes_no_wrong<'a>(
+pub fn makes_no_wrong(
     spec: &ClusterSpec,
     state: &State,
     entry: &Entry,
-    others: impl Iterator<Item = &'a Entry> + Clone,
+    others: &[&Entry],
 ) -> Result<(), Violation> {
     let moves = entry.steps.iter().any(|step| matches!(step, Step::Move(_)));
     let related = spec.groups.iter().any(|group| {
@@ -127,7 +127,7 @@ pub fn makes_no_wrong<'a>(
     let excused = |wrong: &Wrong| {
         let maintained = [&wrong.group, &wrong.other].map(|group| state.in_maintenance(group));
         maintained.contains(&true)
-            || others.clone().any(|entry| {
+            || others.iter().any(|entry| {
                 entry.concerns().contains(&wrong.node)
                     || entry.steps.iter().any(|step| is_about(step, wrong))
             })
@@ -230,10 +230,14 @@ pub fn marks(spec: &ClusterSpec, state: &State, status: &Status) -> Result<(), V
 
 #[cfg(test)]
 mod tests {
-    use had_core::ids::{CommandId, Epoch, ProcessId};
+    use had_core::ids::{ClusterId, CommandId, Epoch, ProcessId, VoterId};
+    use had_core::message::Sender;
+    use had_core::node::Node;
+    use had_core::ports::Identity;
     use had_core::spec::{GroupSpec, Role};
     use had_core::state::{GroupState, Move};
-    use had_core::time::WallTime;
+    use had_core::status::Degraded;
+    use had_core::time::{BootTime, MonoTime, Now, RawTime, WallTime};
     use had_policies::{Cause, Failback};
 
     use super::*;
@@ -317,19 +321,19 @@ mod tests {
         let (spec, state) = (cluster(), owned("h1 h2 - -"));
         let forgets = entry(vec![moves("g0", "h1", Some("h2"))]);
         let whole = entry(vec![moves("g0", "h1", Some("h2")), moves("g1", "h2", None)]);
-        let right = |state: &State, entry: &Entry, others: &[Entry]| {
-            makes_no_wrong(&spec, state, entry, others.iter()).is_ok()
+        let right = |state: &State, entry: &Entry, others: &[&Entry]| {
+            makes_no_wrong(&spec, state, entry, others).is_ok()
         };
         assert!(right(&state, &whole, &[]));
         assert!(!right(&state, &forgets, &[]));
         let elsewhere = entry(vec![moves("g2", "h1", None)]);
-        assert!(!right(&state, &forgets, &[elsewhere]));
+        assert!(!right(&state, &forgets, &[&elsewhere]));
         let about_it = entry(vec![Step::Pin {
             group: "g1".into(),
             to: None,
         }]);
-        assert!(right(&state, &forgets, &[about_it]));
-        let mut maintained = state.clone();
+        assert!(right(&state, &forgets, &[&about_it]));
+        let mut maintained = owned("h1 h2 - -");
         maintained.maintenance = true;
         assert!(right(&maintained, &forgets, &[]));
         let stays_wrong = entry(vec![moves("g3", "h2", Some("h1"))]);
@@ -351,5 +355,51 @@ mod tests {
         assert!(look(&wrong, true, 4) && look(&wrong, false, 5) && look(&wrong, true, 7));
         assert!(look(&wrong, true, 9));
         assert!(!look(&wrong, true, 10));
+    }
+
+    /// What h1 shows of a group of mutual takeover at home on h1, before anybody is marked.
+    fn shown(policy: PolicySpec) -> (ClusterSpec, Status) {
+        let nodes = ["h1", "h2"].map(|name| spec::node(name, Role::Member));
+        let config = spec::file(nodes, vec![spec::group(0, policy)]);
+        let sender = Sender {
+            node: "h1".into(),
+            voter: VoterId(1),
+            process: ProcessId(1),
+            cluster: ClusterId(0),
+        };
+        let now = Now {
+            boot: BootTime(1),
+            mono: MonoTime(1),
+            raw: RawTime(1),
+            wall: WallTime(1),
+        };
+        let node = Node::new(Identity { sender }, config.clone(), "bpf", now);
+        (config.spec, node.status(now))
+    }
+
+    #[test]
+    fn who_carries_anothers_work_is_marked_and_nobody_else() {
+        let (spec, plain) = shown(PolicySpec::MutualTakeover {
+            home: "h1".into(),
+            partners: vec!["h2".into()],
+            failback: Failback::Manual,
+        });
+        let degraded = || {
+            Some(Degraded {
+                reason: String::new(),
+                since: WallTime(1),
+            })
+        };
+        let mut marked = plain.clone();
+        marked.nodes[1].degraded = degraded();
+        let mut half = marked.clone();
+        marked.groups[0].degraded = degraded();
+        let right = |owners, status: &Status| marks(&spec, &owned(owners), status).is_ok();
+        assert!(right("h1", &plain) && right("h2", &marked));
+        assert!(!right("h2", &plain) && !right("h1", &marked));
+        assert!(!right("h2", &half), "the group is not");
+        half.nodes.swap(0, 1);
+        half.nodes[0].name = "h1".into();
+        assert!(!right("h1", &half), "the wrong node is");
     }
 }

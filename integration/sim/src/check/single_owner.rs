@@ -3,7 +3,7 @@
 //! A gate opens only by a write, and once its deadline has passed it stays shut until the next one: so two open gates
 //! overlap if, and only if, at one of the two writes the other gate is open. Looking at every write misses no moment.
 //!
-//! S1 is given up where the file says so (DESIGN §1): a group with `on_quorum_loss = "keep"` goes on without a majority, and
+//! S1 is given up where the file says so: a group with `on_quorum_loss = "keep"` goes on without a majority, and
 //! another node may serve it too. Its gates are noted, and not compared; exactly those groups are left out.
 
 use std::collections::{BTreeMap, BTreeSet};

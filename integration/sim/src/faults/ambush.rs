@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use had_core::message::Message;
 use had_core::ports::Command;
-use had_core::state::Step;
 use had_core::time::BootTime;
 
 use super::Fate;
 use crate::cluster::Cluster;
-use crate::host::Interrupt;
+use crate::host::{Interrupt, begins_a_move};
 use crate::runtime::after;
 
 /// What is waited for, and what happens then.
@@ -49,13 +48,7 @@ pub struct Ambushes(RefCell<Vec<Ambush>>);
 impl Ambush {
     fn waits_for(self, command: &Command) -> bool {
         match self {
-            Self::LeaderDiesDeciding { .. } => match command {
-                Command::Propose { entry, .. } => entry
-                    .steps
-                    .iter()
-                    .any(|step| matches!(step, Step::Move(change) if change.from.is_some())),
-                _ => false,
-            },
+            Self::LeaderDiesDeciding { .. } => begins_a_move(command),
             Self::OwnerDiesReleasing { .. } | Self::OwnerFreezesReleasing { .. } => {
                 matches!(command, Command::Gate { until, .. } if *until == BootTime::ZERO)
             }

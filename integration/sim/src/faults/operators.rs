@@ -73,13 +73,13 @@ impl Fate {
                     on,
                 });
             }
-            _ => self.drain_for_a_while(node, None),
+            _ => self.drain_for_a_while(&node, None),
         }
         true
     }
 
     /// `first`: whom the operator asks first.
-    pub(super) fn drain_for_a_while(&mut self, node: NodeName, first: Option<usize>) {
+    pub(super) fn drain_for_a_while(&mut self, node: &NodeName, first: Option<usize>) {
         self.for_a_while(first, |drained| Request::Drain {
             node: node.clone(),
             drained,

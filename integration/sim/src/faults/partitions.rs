@@ -167,7 +167,7 @@ impl Fate {
                 .hold(*other, leader, until);
         }
         let drained = self.cluster.hosts[*self.dice.pick(&others)].name.clone();
-        self.drain_for_a_while(drained, Some(leader));
+        self.drain_for_a_while(&drained, Some(leader));
         let cut = Duration::from_micros(self.dice.between(500, 12_000));
         let (cluster, cuts) = (
             Rc::clone(&self.cluster),

@@ -24,8 +24,11 @@ pub enum Strike {
 /// Counts steps, and waits for one of them.
 #[derive(Debug, Default)]
 pub struct Steps {
+    /// Not counted before a leader proposes a move.
+    held: Cell<bool>,
     taken: Cell<u64>,
-    waits: RefCell<Option<Waits>>,
+    waits: Cell<Option<Waits>>,
+    struck: RefCell<Vec<usize>>,
 }
 
 /// For one step.
@@ -37,8 +40,9 @@ struct Waits {
 }
 
 impl Steps {
-    /// Counts from here on.
-    pub fn count(&self) {
+    /// Counts from here on, or from when a leader proposes a move.
+    pub fn count(&self, from_a_proposal: bool) {
+        self.held.set(from_a_proposal);
         self.taken.set(0);
     }
 
@@ -48,23 +52,31 @@ impl Steps {
         self.taken.get()
     }
 
-    /// Counts from here on, and strikes at this step, the first being 0; what it ends is back so much later.
+    /// Strikes at this step, the first being 0; what it ends is back so much later.
     pub fn strike(&self, step: u64, strike: Strike, back: Duration) {
-        self.count();
-        *self.waits.borrow_mut() = Some(Waits { step, strike, back });
+        self.waits.set(Some(Waits { step, strike, back }));
     }
 
-    /// Whether the step that was waited for has not come.
+    /// The hosts that were struck; none where the step has not come.
     #[must_use]
-    pub fn waits(&self) -> bool {
-        self.waits.borrow().is_some()
+    pub fn struck(&self) -> Vec<usize> {
+        self.struck.borrow().clone()
+    }
+
+    /// A leader proposes a move.
+    pub(crate) fn a_move_begins(&self) {
+        self.held.set(false);
     }
 
     fn take(&self) -> Option<Waits> {
+        if self.held.get() {
+            return None;
+        }
         let step = self.taken.get();
         self.taken.set(step + 1);
-        let mut waits = self.waits.borrow_mut();
-        waits.take_if(|waits| waits.step == step)
+        let waits = self.waits.get().filter(|waits| waits.step == step)?;
+        self.waits.set(None);
+        Some(waits)
     }
 }
 
@@ -83,6 +95,7 @@ impl Cluster {
             host,
             format!("STRIKE at this step: {strike:?}, back after {back:?}"),
         );
+        self.steps.struck.borrow_mut().clone_from(&victims);
         for victim in &victims {
             self.kernel.set_stopped(self.hosts[*victim].node, true);
         }

@@ -194,6 +194,9 @@ impl Driver {
                 self.show(now);
             }
             for command in commands {
+                if begins_a_move(&command) {
+                    self.cluster.steps.a_move_begins();
+                }
                 if self.cluster.takes_step(self.host) {
                     yield_once().await;
                 }
@@ -397,8 +400,8 @@ impl Driver {
         }
         self.on_their_way
             .retain(|_, (of, entry)| *of == leader && !state.commands.contains(&entry.id));
-        let others = self.on_their_way.values().map(|(_, entry)| entry);
-        let right = check::makes_no_wrong(spec, state, entry, others);
+        let others: Vec<&Entry> = self.on_their_way.values().map(|(_, entry)| entry).collect();
+        let right = check::makes_no_wrong(spec, state, entry, &others);
         self.cluster.expect(right);
         self.on_their_way.insert(proposal, (leader, entry.clone()));
     }
@@ -434,6 +437,15 @@ async fn yield_once() {
         Poll::Pending
     })
     .await;
+}
+
+/// Whether a leader decides to take a group from its owner.
+pub(crate) fn begins_a_move(command: &Command) -> bool {
+    let Command::Propose { entry, .. } = command else {
+        return false;
+    };
+    let mut steps = entry.steps.iter();
+    steps.any(|step| matches!(step, Step::Move(change) if change.from.is_some()))
 }
 
 /// An entry in one line.

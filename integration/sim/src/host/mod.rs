@@ -10,6 +10,7 @@ mod links;
 mod power;
 mod store_thread;
 
+pub(crate) use driver::begins_a_move;
 pub use links::Answered;
 pub use power::booted;
 
