@@ -95,8 +95,12 @@ impl Node {
         };
         let present = self.explain_now(now, spec, group_spec);
         match at {
-            Some(at) if at < now.wall => self.explain_then(present, at),
-            Some(_) | None => Ok(present),
+            None => Ok(present),
+            Some(at) if at <= now.wall => self.explain_then(present, at),
+            Some(at) => Err(format!(
+                "{} lies in the future: leave --at out to ask about now",
+                utc::text(at)
+            )),
         }
     }
 
