@@ -63,7 +63,7 @@ pub fn explain(
     if let Some(at) = &at {
         arguments.extend(["--at", at]);
     }
-    let text = cluster.command(asked, &arguments)?;
+    let text = cluster.insist(asked, &arguments)?;
     serde_json::from_str(&text).with_context(|| format!("reading an explanation: {text}"))
 }
 
@@ -76,7 +76,7 @@ pub fn events(cluster: &mut Cluster, asked: &str) -> Result<Vec<Event>> {
     struct History {
         events: Vec<Event>,
     }
-    let text = cluster.command(asked, &["events", "--json"])?;
+    let text = cluster.insist(asked, &["events", "--json"])?;
     let history: History =
         serde_json::from_str(&text).with_context(|| format!("reading a history: {text}"))?;
     Ok(history.events)

@@ -51,7 +51,7 @@ pub fn spec(groups: u16) -> ClusterSpec {
         let nodes: Vec<&str> = (0..NODES.len())
             .map(|place| NODES[(home(number) + place) % NODES.len()])
             .collect();
-        GroupText::idle_standby(&name(number), vip_of(number), &nodes)
+        GroupText::idle_standby(&name(number), vip_of(number), &nodes).failback("auto")
     };
     ClusterSpec::of(3, (0..groups).map(group).collect())
 }

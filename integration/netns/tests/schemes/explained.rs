@@ -57,7 +57,7 @@ pub(crate) fn everywhere() -> Result<()> {
     cluster.power_on("h1")?;
     cluster.settle()?;
     let between = SystemTime::now();
-    cluster.command("h1", &["failover", "web", "--to", "h3"])?;
+    cluster.insist("h1", &["failover", "web", "--to", "h3"])?;
     cluster.runs_on("web", "h3")?;
     let third = owner(&mut cluster, None)?;
     ensure!(third.0 == "h3", "{third:?}");

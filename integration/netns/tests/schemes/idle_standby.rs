@@ -98,7 +98,7 @@ pub(crate) fn failbacks() -> Result<()> {
     let turns = stays.client.record().turns_after(on);
     ensure!(turns == ["h2".into()], "{turns:?}");
     let at = Instant::now();
-    cluster.command("h3", &["failback", "stays"])?;
+    cluster.insist("h3", &["failback", "stays"])?;
     cluster.answers(&stays.client, "h1")?;
     for (watch, since) in [(stays, at), (later, online)] {
         watch.is_safe(since, "h2")?;

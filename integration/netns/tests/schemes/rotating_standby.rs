@@ -179,7 +179,7 @@ pub(crate) fn first_in_first_out() -> Result<()> {
     let to = tale.queue.waiting[2].clone();
     let owner = tale.queue.owner.clone();
     tale.cluster
-        .command(&owner, &["failover", "queue", "--to", &to])?;
+        .insist(&owner, &["failover", "queue", "--to", &to])?;
     tale.queue.moved(&to);
     tale.queue.stands(&mut tale.cluster, &tale.watch)?;
     println!("{} losses in {:?}", tale.losses, begin.elapsed());

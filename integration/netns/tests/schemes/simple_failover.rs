@@ -86,7 +86,7 @@ pub(crate) fn displaced() -> Result<()> {
     let heard = reports.client.answers_after(back).len();
     ensure!(heard == 0, "reports was heard {heard} times beside orders");
     let home = Instant::now();
-    cluster.command("h3", &["failback", "orders"])?;
+    cluster.insist("h3", &["failback", "orders"])?;
     cluster.answers(&orders.client, "h1")?;
     cluster.answers(&reports.client, "h2")?;
     cluster.runs_on("orders", "h1")?;

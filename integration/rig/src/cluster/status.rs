@@ -1,5 +1,8 @@
 //! `hactl status --json`, as far as tests look at it (SURFACE names the keys).
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use serde::Deserialize;
 
 /// The cluster as one node sees it.
@@ -108,6 +111,64 @@ impl Status {
                 .iter()
                 .all(|node| node.state == "online" || node.state == "drained")
             && self.groups.iter().all(|group| group.running_on().is_some())
+    }
+}
+
+/// More groups than these are counted, not listed.
+const LISTED: usize = 12;
+
+/// A few lines, to explain a failure.
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let leader = self.leader.as_deref().unwrap_or("nobody");
+        let quorum = if self.quorate {
+            "a quorum"
+        } else {
+            "NO QUORUM"
+        };
+        write!(f, "{leader} leads, {quorum};")?;
+        for node in &self.nodes {
+            let mark = node.degraded.as_ref().map_or("", |_| " (degraded)");
+            write!(f, " {} {}{mark}", node.name, node.state)?;
+        }
+        for notice in &self.notices {
+            write!(f, "\n  notice: {notice}")?;
+        }
+        if self.groups.len() <= LISTED {
+            return self
+                .groups
+                .iter()
+                .try_for_each(|group| write!(f, "\n  {group}"));
+        }
+        let mut counts = BTreeMap::new();
+        for group in &self.groups {
+            let owner = group.owner.as_deref().unwrap_or("nobody");
+            *counts.entry((&*group.state, owner)).or_insert(0) += 1;
+        }
+        counts.iter().try_for_each(|((state, owner), count)| {
+            write!(f, "\n  {count} groups {state}, owner {owner}")
+        })
+    }
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let owner = self.owner.as_deref().unwrap_or("nobody");
+        let (name, state, epoch, reason) = (&self.name, &self.state, self.epoch, &self.reason);
+        write!(
+            f,
+            "{name}: {state}, owner {owner}, epoch {epoch}, next {:?}: {reason}",
+            self.next
+        )?;
+        if let Some(pinned) = &self.pinned {
+            write!(f, "; pinned to {pinned}")?;
+        }
+        if self.maintenance {
+            write!(f, "; in maintenance")?;
+        }
+        self.degraded
+            .iter()
+            .try_for_each(|mark| write!(f, "; degraded: {}", mark.reason))
     }
 }
 

@@ -12,6 +12,8 @@ use crate::wait::until;
 
 /// The exit code of `hactl` where no daemon answers.
 const NO_DAEMON: i32 = 3;
+/// And where there is no quorum.
+const NO_QUORUM: i32 = 4;
 
 impl Cluster {
     /// What a node says about the cluster; nothing where no daemon answers there (yet).
@@ -52,7 +54,8 @@ impl Cluster {
         });
         found.with_context(|| {
             let log = self.log_tail(node, 40);
-            format!("waiting on {node}; last status: {last:#?}\nlog of {node}:\n{log}")
+            let last = last.map_or_else(|| "none".to_owned(), |status| status.to_string());
+            format!("waiting on {node}; last status: {last}\nlog of {node}:\n{log}\n")
         })
     }
 
@@ -68,6 +71,28 @@ impl Cluster {
             }
         }
         Ok(alive)
+    }
+
+    /// Runs `hactl` as an operator would who is told that there is no quorum at the moment: again, until there is one.
+    ///
+    /// # Errors
+    /// Where it says no for another reason, or goes on to say so for [`SETTLE`].
+    pub fn insist(&mut self, node: &str, arguments: &[&str]) -> Result<String> {
+        until(&format!("a quorum for hactl {arguments:?}"), SETTLE, || {
+            let output = self.hactl(node, arguments)?;
+            match output.status.code() {
+                Some(0) => {
+                    let said = String::from_utf8_lossy(&output.stdout);
+                    Ok(Some(said.trim().to_owned()))
+                }
+                Some(NO_QUORUM) => Ok(None),
+                _ => bail!(
+                    "hactl {arguments:?} on {node}: {}: {}",
+                    output.status,
+                    String::from_utf8_lossy(&output.stderr).trim()
+                ),
+            }
+        })
     }
 
     /// Waits until what every node that is alive says passes `test`.
