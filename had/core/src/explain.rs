@@ -134,6 +134,7 @@ impl Node {
         let decided = state.groups.get(&group.name).cloned().unwrap_or_default();
         let decision = plan.decisions.iter().find(|one| one.group == group.name);
         let quorate = self.is_quorate(now);
+        let has_owner = status.owner.is_some();
         Explanation {
             group: group.name.clone(),
             node: self.sender().node.clone(),
@@ -146,7 +147,12 @@ impl Node {
             epoch: status.epoch,
             since: status.since,
             pinned: status.pinned,
-            text: present_text(quorate, &status.reason, &decided, decision),
+            text: present_text(
+                &status.reason,
+                has_owner,
+                &decided,
+                decision.filter(|_| quorate),
+            ),
             candidates: decision.filter(|_| quorate).map(lines).unwrap_or_default(),
             notes: self.notes(now, group, &decided, &plan),
         }
@@ -269,14 +275,17 @@ fn past(present: Explanation, at: WallTime, event: &ClusterEvent, moved: &Moved)
 
 /// Why it came where it is, and why it stays.
 fn present_text(
-    quorate: bool,
     reason: &str,
+    has_owner: bool,
     decided: &GroupState,
     decision: Option<&Decision>,
 ) -> String {
-    let Some(decision) = decision.filter(|_| quorate) else {
+    let Some(decision) = decision else {
         return reason.to_owned();
     };
+    if !has_owner && decided.owner.is_some() {
+        return format!("it runs nowhere: {reason}");
+    }
     match (&decided.owner, &decision.idle, decision.cause) {
         (None, Some(Idle::Stopped | Idle::Displaced { .. } | Idle::NoCandidate), _) => {
             format!("it runs nowhere: {}", decision.reason)

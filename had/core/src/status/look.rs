@@ -176,9 +176,16 @@ impl Node {
             .as_ref()
             .is_some_and(|owner| *owner == self.sender().node || self.hears(owner, now));
         let decision = plan.decisions.iter().find(|one| one.group == spec.name);
+        // In maintenance nothing is taken even from a lost owner: it is known not to run there.
+        let owner_lost = quorate
+            && decided
+                .owner
+                .as_ref()
+                .is_some_and(|owner| state.nodes.get(owner).is_some_and(|node| node.lost));
         let left_alone =
             state.in_maintenance(&spec.name) && said.is_some_and(|said| said.phase == Phase::Idle);
         let condition = match condition(quorate, heard, &decided, said, decision) {
+            _ if owner_lost => GroupCondition::Stopped,
             // Nobody starts it.
             GroupCondition::Starting if left_alone => GroupCondition::Stopped,
             condition => condition,
@@ -196,8 +203,11 @@ impl Node {
             name: spec.name.clone(),
             policy: spec.policy.scheme().to_owned(),
             state: condition,
-            reason: reason(quorate, &decided, said, decision),
-            owner: decided.owner.filter(|_| quorate),
+            reason: match decision.filter(|_| owner_lost) {
+                Some(decision) => decision.reason.clone(),
+                None => reason(quorate, &decided, said, decision),
+            },
+            owner: decided.owner.filter(|_| quorate && !owner_lost),
             epoch: decided.epoch,
             since: decided.since,
             pinned: decided.pinned,

@@ -479,3 +479,24 @@ fn maintenance_of_the_cluster_is_not_ended_for_one_group() {
     cluster.run(ms(20));
     assert!(!cluster.state().in_maintenance(&"web".into()));
 }
+
+#[test]
+fn a_lost_owner_in_maintenance_is_said_not_to_run() {
+    let mut cluster = running(three_nodes(vec![idle("web", &["h1", "h2"])]));
+    cluster.request(Request::Maintenance {
+        group: None,
+        on: true,
+    });
+    cluster.run(ms(50));
+    cluster.cut("h1");
+    cluster.run(ms(1_000));
+    assert!(cluster.open().is_empty());
+    let status = cluster.node("h2").status(cluster.now());
+    assert_eq!(status.groups[0].state, GroupCondition::Stopped);
+    assert_eq!(status.groups[0].owner, None);
+    assert!(
+        status.groups[0].reason.contains("h1 is lost"),
+        "{}",
+        status.groups[0].reason
+    );
+}
