@@ -247,6 +247,12 @@ impl Cluster {
         let authority = pki::Authority::new()?;
         for name in self.names() {
             let files = self.lab.host(&name)?.files().to_owned();
+            // A lab process that has had a cluster before has its disks still: this one is new.
+            let data = files.join("data");
+            if data.exists() {
+                fs::remove_dir_all(&data)
+                    .with_context(|| format!("emptying {}", data.display()))?;
+            }
             let identity = authority.issue(&name)?;
             fs::write(files.join("cluster.toml"), &file)?;
             fs::write(files.join("ca.pem"), authority.certificate())?;
