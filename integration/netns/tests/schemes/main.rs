@@ -86,10 +86,6 @@ fn main() -> Result<ExitCode> {
             "a_group_that_keeps_gives_way_when_it_hears_of_another",
             no_quorum::gives_way,
         ),
-        Story::new(
-            "hundreds_of_groups_are_served_again",
-            many_groups::served_again,
-        )
-        .within(trial::LIMIT),
+        Story::new("many_groups_are_served_again", many_groups::served_again).within(trial::LIMIT),
     ]))
 }
