@@ -1,21 +1,44 @@
 //! The four clocks of this host.
 
+use std::time::Duration;
+
 use had_core::time::{BootTime, MonoTime, Now, RawTime, WallTime};
 use nix::time::{ClockId, clock_gettime};
 
-/// What the clocks say now. `CLOCK_BOOTTIME` is read first, so that a stall between the readings only shortens leases.
+/// Readings of two clocks that may lie further apart than this are taken again: the thread was put aside between them, and
+/// clocks that part look like a host that was suspended.
+const APART: Duration = Duration::from_micros(100);
+/// On a machine so busy that each of these is interrupted, the last one counts.
+const READINGS: usize = 8;
+
+/// What the clocks say now. `CLOCK_BOOTTIME` is read before the others, so that a stall between the readings only shortens
+/// leases.
 #[must_use]
 pub fn now() -> Now {
+    let (mut now, mut took) = read();
+    for _ in 1..READINGS {
+        if took <= APART {
+            break;
+        }
+        (now, took) = read();
+    }
+    now
+}
+
+/// One reading, and how long it took until `CLOCK_MONOTONIC` was read.
+fn read() -> (Now, Duration) {
+    let before = MonoTime(nanos(ClockId::CLOCK_MONOTONIC));
     let boot = BootTime(nanos(ClockId::CLOCK_BOOTTIME));
     let mono = MonoTime(nanos(ClockId::CLOCK_MONOTONIC));
     let raw = RawTime(nanos(ClockId::CLOCK_MONOTONIC_RAW));
     let wall = WallTime(nanos(ClockId::CLOCK_REALTIME));
-    Now {
+    let now = Now {
         boot,
         mono,
         raw,
         wall,
-    }
+    };
+    (now, mono.since(before))
 }
 
 fn nanos(clock: ClockId) -> u64 {

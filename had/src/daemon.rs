@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
 
 use had_config::{GatePreference, LoadError, Loaded};
-use had_consensus::{Consensus, Plants, Replica, Store, System};
+use had_consensus::{Consensus, ENTRIES_A_SNAPSHOT, Plants, Replica, Store, System};
 use had_core::ids::{ClusterId, NodeName, ProcessId, VoterId};
 use had_core::message::Sender;
 use had_core::node::Node;
@@ -397,6 +397,7 @@ async fn start_consensus(
     let settings = had_consensus::Settings {
         timing: spec.timing,
         cluster_name: spec.name.clone(),
+        entries_a_snapshot: ENTRIES_A_SNAPSHOT,
         plants: Plants::default(),
     };
     let deliver = inbox.clone();

@@ -46,5 +46,5 @@ pub use machine::Machine;
 pub use network::{CallError, Transport};
 pub use replica::Replica;
 pub use runtime::{Disk, Inline, Job, Runtime, System, Thread};
-pub use settings::{Plants, Settings};
+pub use settings::{ENTRIES_A_SNAPSHOT, Plants, Settings};
 pub use store::{OpenError, Store, StoreError};

@@ -6,13 +6,10 @@ use std::time::Duration;
 use had_core::timing::Timing;
 use openraft::{Config, ConfigError, SnapshotPolicy};
 
-/// A snapshot is taken every so many entries. An entry is rare (a move, a drain): this bounds what a restart replays
-/// and what is kept in memory, at some hundred bytes each.
-const ENTRIES_A_SNAPSHOT: u64 = 500;
-/// Entries kept behind a snapshot, so that a node that was away for a short while needs no snapshot.
-const ENTRIES_KEPT: u64 = 500;
-/// A peer that lags further behind than the log reaches is sent the snapshot.
-const LAG_FOR_SNAPSHOT: u64 = ENTRIES_A_SNAPSHOT + ENTRIES_KEPT;
+/// A snapshot is taken every so many entries, and as many are kept behind it, so that a node that was away for a short
+/// while needs no snapshot. An entry is rare (a move, a drain): this bounds what a restart replays and what is kept in
+/// memory, at some hundred bytes each.
+pub const ENTRIES_A_SNAPSHOT: u64 = 500;
 /// Entries in one append: at most some hundred KiB in one message.
 const ENTRIES_AN_APPEND: u64 = 64;
 /// For one snapshot, a few hundred KiB, over its own connection.
@@ -30,6 +27,8 @@ pub struct Settings {
     pub timing: Timing,
     /// For log lines.
     pub cluster_name: String,
+    /// Entries between two snapshots, and kept behind one: [`ENTRIES_A_SNAPSHOT`] but in the simulator.
+    pub entries_a_snapshot: u64,
     /// Bugs to plant; none in production.
     pub plants: Plants,
 }
@@ -57,9 +56,10 @@ impl Settings {
             election_timeout_max: election_max,
             install_snapshot_timeout: millis(SNAPSHOT_DEADLINE),
             max_payload_entries: ENTRIES_AN_APPEND,
-            replication_lag_threshold: LAG_FOR_SNAPSHOT,
-            snapshot_policy: SnapshotPolicy::LogsSinceLast(ENTRIES_A_SNAPSHOT),
-            max_in_snapshot_log_to_keep: ENTRIES_KEPT,
+            // A peer that lags further behind than the log reaches is sent the snapshot.
+            replication_lag_threshold: self.entries_a_snapshot.saturating_mul(2),
+            snapshot_policy: SnapshotPolicy::LogsSinceLast(self.entries_a_snapshot),
+            max_in_snapshot_log_to_keep: self.entries_a_snapshot,
             api_channel_size: Some(QUEUE),
             notification_channel_size: Some(QUEUE),
             enable_pre_vote: Some(true),
@@ -88,6 +88,7 @@ mod tests {
         Settings {
             timing,
             cluster_name: "web".into(),
+            entries_a_snapshot: ENTRIES_A_SNAPSHOT,
             plants: Plants::default(),
         }
     }

@@ -19,8 +19,6 @@ pub type Via = u64;
 /// Something happened. Everything the core knows, it knows from these.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// A deadline passed ([`crate::node::Node::next_deadline`]), or the driver woke for another reason.
-    Tick,
     /// An entry was applied, or a snapshot installed. In order of index, none left out.
     Applied {
         /// The entry's index.

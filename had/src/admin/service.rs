@@ -12,7 +12,7 @@ use had_proto::v1::command_reply::Outcome;
 use had_proto::v1::forward_request::What;
 use had_proto::v1::{
     ClusterInitRequest, CommandReply, CommandRequest, Document, EventsRequest, ExplainRequest,
-    NoQuorum, SimulateRequest, StatusRequest, Unknown,
+    NoQuorum, NotLeader, SimulateRequest, StatusRequest, Unknown,
 };
 use tokio::time::{Instant, sleep};
 use tonic::{Request, Response, Status};
@@ -22,6 +22,8 @@ use crate::peers::CallError;
 
 /// How long a leader is looked for: more than two elections of the longest usual lease.
 const SEEK: Duration = Duration::from_secs(3);
+/// How long a node without a majority is asked again: an election may be on its way, and ends within a third of this.
+const ELECTION: Duration = Duration::from_secs(1);
 /// Between two looks.
 const SEEK_PAUSE: Duration = Duration::from_millis(50);
 /// How long a forwarded command may take: a stop with its usual timeout of 20 s and the start elsewhere.
@@ -44,30 +46,40 @@ impl Service {
 
     /// Here if this node leads, else at the leader, which is looked for while there is none.
     async fn carry_out(&self, what: What) -> Result<CommandReply, Status> {
-        let give_up = Instant::now() + SEEK;
+        let (give_up, elected) = (Instant::now() + SEEK, Instant::now() + ELECTION);
         loop {
             let here = match what.clone() {
                 What::Command(command) => decide(&*self.operator, command).await?,
                 What::Init(init) => decide_init(&*self.operator, init).await?,
             };
-            let Some(Outcome::NotLeader(elsewhere)) = &here.outcome else {
-                return Ok(here);
+            let reply = match &here.outcome {
+                Some(Outcome::NotLeader(elsewhere)) => self.elsewhere(elsewhere, &what).await,
+                _ => Ok(here),
             };
-            let problem = match elsewhere.leader.as_deref().map(NodeName::from) {
-                Some(leader) if leader != self.operator.node() => {
-                    match self.at(&leader, what.clone()).await {
-                        Ok(reply) => return Ok(reply),
-                        Err(problem) => problem,
-                    }
+            let waits = |reply: &CommandReply| {
+                matches!(reply.outcome, Some(Outcome::NoQuorum(_))) && Instant::now() < elected
+            };
+            match reply {
+                Ok(reply) if waits(&reply) => {}
+                Ok(reply) => return Ok(reply),
+                Err(text) if Instant::now() >= give_up => {
+                    let outcome = Outcome::NoQuorum(NoQuorum { text });
+                    return Ok(convert::outcome(&self.operator.node(), outcome));
                 }
-                _ => "no node is known to lead: there is no majority, or an election is on its way"
-                    .into(),
-            };
-            if Instant::now() >= give_up {
-                let outcome = Outcome::NoQuorum(NoQuorum { text: problem });
-                return Ok(convert::outcome(&self.operator.node(), outcome));
+                Err(_) => {}
             }
             sleep(SEEK_PAUSE).await;
+        }
+    }
+
+    /// At the node that leads, as the one here says; or why it was certainly not carried out.
+    async fn elsewhere(&self, said: &NotLeader, what: &What) -> Result<CommandReply, String> {
+        match said.leader.as_deref().map(NodeName::from) {
+            Some(leader) if leader != self.operator.node() => self.at(&leader, what.clone()).await,
+            _ => Err(
+                "no node is known to lead: there is no majority, or an election is on its way"
+                    .into(),
+            ),
         }
     }
 

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use had_core::ids::{CommandId, ProcessId};
@@ -230,6 +231,30 @@ async fn without_a_leader_a_command_ends_with_no_quorum() {
         why.text.starts_with("h2 leads; cannot reach h2"),
         "{}",
         why.text
+    );
+}
+
+#[tokio::test]
+async fn an_election_is_waited_for_and_a_missing_majority_is_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("had.sock");
+    let nodes = nodes().await;
+    let desk = Desk::new("h1", Some("h1"));
+    let forward = Arc::new(start(&desk, &nodes, None).await);
+    let _socket = serve_socket(&path, Arc::clone(&desk) as _, forward)
+        .await
+        .unwrap();
+    desk.without_majority.store(2, Ordering::SeqCst);
+    let reply = command(&mut over_socket(&path).await).await;
+    assert!(
+        matches!(reply.outcome, Some(Outcome::Done(_))),
+        "{reply:?}"
+    );
+    desk.without_majority.store(u32::MAX, Ordering::SeqCst);
+    let reply = command(&mut over_socket(&path).await).await;
+    assert!(
+        matches!(reply.outcome, Some(Outcome::NoQuorum(_))),
+        "{reply:?}"
     );
 }
 

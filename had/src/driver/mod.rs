@@ -6,8 +6,9 @@
 //!                     Outlets: net, peers, consensus ◀────────┘ everything else
 //! ```
 //!
-//! The thread never waits for anybody but its own inbox. The inbox has no bound: its sources are bounded (a few messages a
-//! peer and renewal, one event a change), and the thread takes microseconds for each.
+//! The thread never waits for anybody but its own inbox, and takes everything that lies in it at once: the more there is,
+//! the less often it thinks. The inbox has no bound: its sources are bounded (a few messages a peer and renewal, one event a
+//! change).
 
 mod execute;
 mod gates;
@@ -30,6 +31,10 @@ use crate::clock;
 
 /// The gate is compared with the interfaces at every link event and this often.
 const COVER_EVERY: Duration = Duration::from_secs(3);
+
+/// At most so many events are taken in before what follows from them is done. No peer waits longer for its answer than
+/// these take: some milliseconds.
+const EVENTS_A_TURN: usize = 256;
 
 /// A look at the node, on the driver's thread.
 pub type Query = Box<dyn FnOnce(&Node, Now) + Send>;
@@ -137,12 +142,12 @@ impl Driver {
                 .node
                 .next_deadline(clock::now())
                 .since(clock::now().mono);
-            let input = match self.inputs.recv_timeout(wait) {
-                Ok(input) => input,
-                Err(RecvTimeoutError::Timeout) => Input::Event(Event::Tick),
+            let first = match self.inputs.recv_timeout(wait) {
+                Ok(input) => Some(input),
+                Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return self.abort(),
             };
-            match self.take(input) {
+            match self.turn(first) {
                 Ok(None) => {}
                 Ok(Some(ended)) => return ended,
                 Err(problem) => {
@@ -153,9 +158,31 @@ impl Driver {
         }
     }
 
-    fn take(&mut self, input: Input) -> Result<Option<Ended>, String> {
-        match input {
-            Input::Event(event) => self.handle(event),
+    /// Takes what lies in the inbox: events up to the first input of another kind, then that.
+    fn turn(&mut self, first: Option<Input>) -> Result<Option<Ended>, String> {
+        let (mut events, mut next) = (Vec::new(), first);
+        let other = loop {
+            match next {
+                Some(Input::Event(event)) => events.push(event),
+                other => break other,
+            }
+            if events.len() == EVENTS_A_TURN {
+                break None;
+            }
+            next = self.inputs.try_recv().ok();
+        };
+        // A deadline that has passed is an event too; a question alone is none.
+        if (!events.is_empty() || other.is_none())
+            && let Some(ended) = self.handle(events)?
+        {
+            return Ok(Some(ended));
+        }
+        other.map_or(Ok(None), |other| self.take(other))
+    }
+
+    fn take(&mut self, other: Input) -> Result<Option<Ended>, String> {
+        match other {
+            Input::Event(event) => self.handle(vec![event]),
             Input::Query(query) => {
                 query(&self.node, clock::now());
                 Ok(None)
@@ -175,12 +202,14 @@ impl Driver {
         Ended::Aborted
     }
 
-    fn handle(&mut self, event: Event) -> Result<Option<Ended>, String> {
-        if let Event::Applied { state, .. } = &event {
-            self.adopt(state)?;
+    fn handle(&mut self, events: Vec<Event>) -> Result<Option<Ended>, String> {
+        for event in &events {
+            if let Event::Applied { state, .. } = event {
+                self.adopt(state)?;
+            }
         }
         let now = clock::now();
-        let commands = self.node.handle(now, event);
+        let commands = self.node.handle(now, events);
         self.outlets.set_sender(self.node.sender());
         for command in commands {
             if let Some(ended) = self.execute(command)? {

@@ -73,6 +73,9 @@ impl fmt::Display for Outcome {
 /// Longest time that a test takes with a quiet cluster.
 const LONGEST_QUIET: Duration = Duration::from_mins(1);
 
+/// So few that a run takes and restores several snapshots: a node that was away for as many decisions is sent one.
+const ENTRIES_A_SNAPSHOT: u64 = 20;
+
 /// Seeds with five nodes: a tenth, since each costs as much as two and a half with three.
 const FIVE_NODES_PER_MILLE: u64 = 100;
 
@@ -88,17 +91,22 @@ pub fn run(seed: u64, options: Options) -> Outcome {
         }
     });
     let config = configuration(nodes, options.story, &mut dice);
-    let settings = Settings {
-        timing: config.spec.timing,
-        cluster_name: config.spec.name.clone(),
-        plants: Planted::in_consensus(options.planted),
-    };
+    let settings = settings(&config, options.planted);
     let end = options.heartbeats * nanos(HEARTBEAT);
     let told = |cluster: Rc<Cluster>| {
         let fate = Fate::new(cluster, Dice::new(seed, 4));
         options.story.told(fate, options.heartbeats)
     };
     play(seed, config, settings, options.planted, end, told)
+}
+
+fn settings(config: &Configuration, planted: Option<Planted>) -> Settings {
+    Settings {
+        timing: config.spec.timing,
+        cluster_name: config.spec.name.clone(),
+        entries_a_snapshot: ENTRIES_A_SNAPSHOT,
+        plants: Planted::in_consensus(planted),
+    }
 }
 
 /// A quiet cluster of this file, and what a test does with it, from the first boot until it has done.
@@ -112,11 +120,7 @@ pub fn quiet<F>(
 where
     F: Future<Output = ()> + 'static,
 {
-    let settings = Settings {
-        timing: config.spec.timing,
-        cluster_name: config.spec.name.clone(),
-        plants: Planted::in_consensus(planted),
-    };
+    let settings = settings(&config, planted);
     let told = |cluster: Rc<Cluster>| {
         let done = told(Rc::clone(&cluster));
         async move {

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
-use had_consensus::{Consensus, Plants, Settings, Store, System};
+use had_consensus::{Consensus, ENTRIES_A_SNAPSHOT, Plants, Settings, Store, System};
 use had_core::ids::{LeaderId, NodeName, VoterId};
 use had_core::ports::Permit;
 use had_core::timing::Timing;
@@ -57,6 +57,7 @@ pub fn settings(lease: Duration) -> Settings {
     Settings {
         timing,
         cluster_name: "test".into(),
+        entries_a_snapshot: ENTRIES_A_SNAPSHOT,
         plants: Plants::default(),
     }
 }

@@ -88,9 +88,17 @@ impl Counter {
 }
 
 impl Leader {
-    /// A new leadership. `own_entry` is the index of its first entry, where that is applied already.
+    /// A new leadership. `own_entry` is the index of its first entry, where that is applied already; `last_transfer` is when
+    /// this process last handed leadership over.
     #[must_use]
-    pub fn new(id: LeaderId, timing: Timing, cold: bool, own_entry: Option<u64>, now: Now) -> Self {
+    pub fn new(
+        id: LeaderId,
+        timing: Timing,
+        cold: bool,
+        own_entry: Option<u64>,
+        last_transfer: Option<MonoTime>,
+        now: Now,
+    ) -> Self {
         Self {
             id,
             timing,
@@ -104,7 +112,7 @@ impl Leader {
             look_again: now.raw,
             waiting: Vec::new(),
             last_fault: now.raw,
-            last_transfer: None,
+            last_transfer,
             last_replacement: None,
             replacing: None,
         }
@@ -133,6 +141,12 @@ impl Leader {
     #[must_use]
     pub fn decisions(&self) -> &[Decision] {
         &self.decisions
+    }
+
+    /// When this process last handed leadership over, in this leadership or an earlier one.
+    #[must_use]
+    pub fn last_transfer(&self) -> Option<MonoTime> {
+        self.last_transfer
     }
 
     /// Operators that still wait, when the leadership ends.

@@ -1,6 +1,6 @@
 //! From the planner's decisions to entries: who may be taken from, and when.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use had_policies::{Cause, Decision, Verdict};
@@ -8,6 +8,7 @@ use had_policies::{Cause, Decision, Verdict};
 use super::{Counter, Leader, Seen};
 use crate::explain::{CandidateLine, lines};
 use crate::ids::{Epoch, GroupName, NodeName};
+use crate::message::GroupReport;
 use crate::ports::Command;
 use crate::spec::{ClusterSpec, GroupSpec, ResourceKind, ResourceSpec, Role};
 use crate::state::{FEATURE_LEVEL, GroupState, Move, Step};
@@ -132,30 +133,51 @@ impl Leader {
         if !steps.is_empty() {
             self.last_fault = seen.now.raw;
         }
-        steps.extend(
-            plan.decisions
-                .iter()
-                .filter_map(|decision| self.step(seen, decision)),
-        );
+        steps.extend(self.steps(seen, spec, &plan.decisions));
         self.decisions = plan.decisions;
         self.propose(seen, counter, None, steps, out);
     }
 
-    fn waits_for_nodes(&self, seen: Seen<'_>, spec: &ClusterSpec) -> bool {
+    /// Whether the cluster has only just started, and not every node has said yet what it could run.
+    pub(super) fn waits_for_nodes(&self, seen: Seen<'_>, spec: &ClusterSpec) -> bool {
         let settled = self.started + self.timing.lease * COLD_START_LEASES;
-        let all_here = || {
-            spec.nodes
-                .iter()
-                .filter(|node| node.role == Role::Member)
-                .all(|node| {
-                    self.records.renews(&node.name, seen.now.raw).is_some()
-                        && seen
-                            .peers
-                            .get(&node.name)
-                            .is_some_and(|peer| peer.report.is_some())
-                })
+        let has_said = |name: &NodeName| {
+            let peer = seen.peers.get(name);
+            let report = peer.and_then(|peer| peer.report.as_ref());
+            report.is_some_and(|said| said.groups.values().all(GroupReport::is_checked))
         };
-        self.cold && seen.now.raw < settled && !all_here()
+        let is_here =
+            |name: &NodeName| self.records.renews(name, seen.now.raw).is_some() && has_said(name);
+        let mut members = spec.nodes.iter().filter(|node| node.role == Role::Member);
+        self.cold && seen.now.raw < settled && !members.all(|node| is_here(&node.name))
+    }
+
+    /// The entry's steps for these decisions: each group's together with those of the groups that it is entangled with
+    /// (`with`, `apart_from`, `displaces`), or not yet. One move without the other may be what the planner ruled out.
+    pub(super) fn steps(
+        &self,
+        seen: Seen<'_>,
+        spec: &ClusterSpec,
+        decisions: &[Decision],
+    ) -> Vec<Step> {
+        let mut steps = Vec::new();
+        let mut held_back = BTreeSet::new();
+        for decision in decisions {
+            match self.step(seen, decision) {
+                Some(step) => steps.push((&decision.group, step)),
+                None if decision.cause.is_some() => {
+                    held_back.insert(decision.group.clone());
+                }
+                None => {}
+            }
+        }
+        let waits = if held_back.is_empty() || steps.is_empty() {
+            held_back
+        } else {
+            entangled(spec, held_back)
+        };
+        steps.retain(|(group, _)| !waits.contains(*group));
+        steps.into_iter().map(|(_, step)| step).collect()
     }
 
     /// Nodes whose record ended. From this step on nothing is granted to them until they have applied it.
@@ -314,6 +336,27 @@ impl Leader {
             }
         }
         self.propose(seen, counter, None, steps, out);
+    }
+}
+
+/// These groups, and all that are entangled with any of them.
+fn entangled(spec: &ClusterSpec, mut groups: BTreeSet<GroupName>) -> BTreeSet<GroupName> {
+    loop {
+        let before = groups.len();
+        for group in &spec.groups {
+            let others = || {
+                let others = group.with.iter().chain(&group.apart_from);
+                others.chain(group.policy.displaces())
+            };
+            if groups.contains(&group.name) {
+                groups.extend(others().cloned());
+            } else if others().any(|other| groups.contains(other)) {
+                groups.insert(group.name.clone());
+            }
+        }
+        if groups.len() == before {
+            return groups;
+        }
     }
 }
 

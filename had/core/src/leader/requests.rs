@@ -8,7 +8,7 @@ use super::{Counter, Leader, Seen};
 use crate::explain::lines;
 use crate::ids::{CommandId, Epoch, GroupName, NodeName, RequestId};
 use crate::ports::{Command, GroupAction, Reply, Request};
-use crate::spec::ClusterSpec;
+use crate::spec::{ClusterSpec, Role};
 use crate::state::{GroupState, Step};
 
 /// What is decided, and when it has come true; or why not, with what to do instead.
@@ -24,8 +24,8 @@ impl Leader {
         what: &Request,
         out: &mut Vec<Command>,
     ) {
-        let Some(spec) = seen.state.spec().filter(|_| self.own_entry.is_some()) else {
-            let why = "the leader has only just been elected; try again".to_owned();
+        let Some(spec) = seen.state.spec().filter(|spec| self.knows_enough(seen, spec)) else {
+            let why = "the leader has only just been elected; try again in a moment".to_owned();
             return out.push(Command::Reply {
                 request,
                 reply: Reply::NoQuorum(why),
@@ -37,8 +37,12 @@ impl Leader {
                 if seen.state.commands.contains(&id) =>
             {
                 let epoch = group_state(seen, group).map_or(Epoch(0), |state| state.epoch);
-                let serving = [(group.clone(), epoch)].into();
-                Ok((Vec::new(), Until::Serving(serving)))
+                let until = Until::Serving {
+                    group: group.clone(),
+                    epoch,
+                    on: None,
+                };
+                Ok((Vec::new(), until))
             }
             Request::Failover { group, to } => self.failover(seen, spec, group, to.as_ref()),
             Request::Failback { group } => self.failback(seen, spec, group),
@@ -87,10 +91,27 @@ impl Leader {
             group: group.clone(),
             to: None,
         }];
-        Ok((steps, Until::Serving([(group.clone(), epoch)].into())))
+        let until = Until::Serving {
+            group: group.clone(),
+            epoch,
+            on: None,
+        };
+        Ok((steps, until))
     }
 
-    /// The move, and in the same entry what follows from it: groups that give way, and those that go with it.
+    /// Whether there is somebody to decide by: soon after an election or a first start, a node may be there that has not
+    /// been heard yet.
+    fn knows_enough(&self, seen: Seen<'_>, spec: &ClusterSpec) -> bool {
+        let now = seen.now.raw;
+        let mut members = spec.nodes.iter().filter(|node| node.role == Role::Member);
+        self.own_entry.is_some()
+            && !self.waits_for_nodes(seen, spec)
+            && (self.records.hold_is_over(now)
+                || members.all(|node| self.records.renews(&node.name, now).is_some()))
+    }
+
+    /// The move, and in the same entry everything else that is due once the group is there: groups that give way, those
+    /// that go with it, and what any of these depends on.
     fn operators_move(
         &self,
         seen: Seen<'_>,
@@ -103,23 +124,25 @@ impl Leader {
         if self.is_deciding(group) {
             return Err(deciding());
         }
-        let planned = self.planned_after(seen, spec, group, &target);
-        let of_group = |decision: &&Decision| decision.group == *group;
+        let mut planned = self.planned_after(seen, spec, group, &target);
+        let own = planned.iter().position(|decision| decision.group == *group);
+        let own = own.map(|place| planned.remove(place));
+        let until = Until::Serving {
+            group: group.clone(),
+            epoch: state.epoch.next(),
+            on: Some(target.node.clone()),
+        };
         let wish = Wish {
             to: Some(target.node),
             cause: Cause::Operator,
             reason: target.reason,
             pin: target.pin,
-            candidates: planned.iter().find(of_group).map(lines).unwrap_or_default(),
+            candidates: own.as_ref().map(lines).unwrap_or_default(),
         };
         let step = self.change(seen, group, state, wish).ok_or_else(deciding)?;
-        let follows = planned
-            .iter()
-            .filter(|decision| !of_group(decision) && follows_from_a_move(decision.cause))
-            .filter_map(|decision| self.step(seen, decision));
-        let steps = std::iter::once(step).chain(follows).collect();
-        let serving = [(group.clone(), state.epoch.next())].into();
-        Ok((steps, Until::Serving(serving)))
+        let mut steps = self.steps(seen, spec, &planned);
+        steps.insert(0, step);
+        Ok((steps, until))
     }
 
     /// What the planner would say once the group is where the operator wants it.
@@ -138,14 +161,6 @@ impl Leader {
         }
         had_policies::plan(&view).decisions
     }
-}
-
-/// Whether a group moves because another did. Where the owner of both is lost, the planner names that first.
-fn follows_from_a_move(cause: Option<Cause>) -> bool {
-    matches!(
-        cause,
-        Some(Cause::Displaced | Cause::Apart | Cause::NotWith | Cause::OwnerLost)
-    )
 }
 
 fn group_state<'a>(seen: Seen<'a>, group: &GroupName) -> Option<&'a GroupState> {

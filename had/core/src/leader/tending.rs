@@ -8,7 +8,7 @@ use crate::ports::Command;
 use crate::spec::{NodeSpec, Role};
 use crate::time::MonoTime;
 
-/// At most one hand-over of leadership in this time: each costs a hold.
+/// At most one hand-over of leadership by one daemon in this time: each costs a hold.
 const BETWEEN_TRANSFERS: Duration = Duration::from_secs(60);
 /// Catching up and changing the membership take this long at most.
 const REPLACEMENT: Duration = Duration::from_secs(12);

@@ -28,8 +28,15 @@ pub struct Waiting {
 /// When an operator's wish has come true.
 #[derive(Debug)]
 pub(super) enum Until {
-    /// The command is applied, and these groups run under at least these epochs.
-    Serving(BTreeMap<GroupName, Epoch>),
+    /// The command is applied, and the group runs under this epoch or a later one.
+    Serving {
+        /// The group.
+        group: GroupName,
+        /// The epoch.
+        epoch: Epoch,
+        /// Where it was wanted; anywhere where nobody said.
+        on: Option<NodeName>,
+    },
     /// The node owns nothing that another could take.
     Empty(NodeName, BTreeSet<GroupName>),
     /// The group runs, or is known not to be able to.
@@ -40,8 +47,8 @@ pub(super) enum Until {
     Applied(String),
 }
 
-/// What is said when it has: a sentence, and what moved where.
-type Told = (String, BTreeMap<GroupName, Option<NodeName>>);
+/// What is said when it has: a sentence, and what moved where; or what came instead.
+type Told = Result<(String, BTreeMap<GroupName, Option<NodeName>>), String>;
 
 impl Leader {
     /// Answers operators whose wish has come true, and those who waited too long.
@@ -50,7 +57,8 @@ impl Leader {
         for waiter in waiting {
             let waited = seen.now.mono.since(waiter.since);
             let reply = match self.outcome(seen, &waiter) {
-                Some((text, moved)) => Reply::Done {
+                Some(Err(instead)) => Reply::Refused(instead),
+                Some(Ok((text, moved))) => Reply::Done {
                     text,
                     moved,
                     took_ms: waited.as_secs_f64() * 1_000.0,
@@ -73,17 +81,9 @@ impl Leader {
             return None;
         }
         match &waiter.until {
-            Until::Applied(text) => Some((text.clone(), BTreeMap::new())),
-            Until::Serving(groups) => {
-                let serves =
-                    |(group, epoch): (&GroupName, &Epoch)| Self::serves(seen, group, *epoch);
-                groups.iter().all(serves).then(|| {
-                    let moved: BTreeMap<_, _> = groups
-                        .keys()
-                        .map(|group| (group.clone(), owner(seen, group)))
-                        .collect();
-                    (describe(seen, &moved), moved)
-                })
+            Until::Applied(text) => Some(Ok((text.clone(), BTreeMap::new()))),
+            Until::Serving { group, epoch, on } => {
+                Self::serves(seen, group, *epoch).then(|| arrived(seen, group, on.as_ref()))
             }
             Until::Empty(node, groups) => self.emptied(seen, node, groups),
             Until::Started(group) => self.started(seen, group),
@@ -123,21 +123,20 @@ impl Leader {
                 let stay = stay.join(", ");
                 format!("{node} is drained; {stay} stays there for now: `hactl explain` says why")
             };
-            (text, gone)
+            Ok((text, gone))
         })
     }
 
     /// A group that may run again runs, or the planner says why it does not.
     fn started(&self, seen: Seen<'_>, group: &GroupName) -> Option<Told> {
-        let moved = BTreeMap::from([(group.clone(), owner(seen, group))]);
         if Self::serves(seen, group, Epoch(0)) {
-            return Some((describe(seen, &moved), moved));
+            return Some(arrived(seen, group, None));
         }
         let decision = self.decisions.iter().find(|one| one.group == *group)?;
         match decision.idle {
             Some(Idle::Displaced { .. } | Idle::NoCandidate) => {
                 let text = format!("{group} may run again, and waits: {}", decision.reason);
-                Some((text, BTreeMap::new()))
+                Some(Ok((text, BTreeMap::new())))
             }
             Some(Idle::Stopped) | None => None,
         }
@@ -176,15 +175,16 @@ impl Leader {
             return format!("not decided within {seconds} s; it may still be: see `hactl status`");
         }
         let groups: Vec<_> = match &waiter.until {
-            Until::Serving(groups) => groups.keys().map(GroupName::as_str).collect(),
             Until::Empty(_, groups) => groups.iter().map(GroupName::as_str).collect(),
-            Until::Started(group) | Until::Stopped(group) => vec![group.as_str()],
+            Until::Serving { group, .. } | Until::Started(group) | Until::Stopped(group) => {
+                vec![group.as_str()]
+            }
             Until::Applied(_) => Vec::new(),
         };
         let groups = groups.join(", ");
         let what = match &waiter.until {
             Until::Stopped(_) => "is not down",
-            Until::Serving(_) | Until::Empty(..) | Until::Started(_) | Until::Applied(_) => {
+            Until::Serving { .. } | Until::Empty(..) | Until::Started(_) | Until::Applied(_) => {
                 "does not run"
             }
         };
@@ -202,26 +202,35 @@ fn stopped(seen: Seen<'_>, group: &GroupName) -> Option<Told> {
     let down = state.owner.is_none() && state.unreleased.is_empty();
     down.then(|| {
         let text = format!("{group} is stopped until `hactl group start {group}`");
-        (text, BTreeMap::from([(group.clone(), None)]))
+        Ok((text, BTreeMap::from([(group.clone(), None)])))
     })
 }
 
-fn describe(seen: Seen<'_>, moved: &BTreeMap<GroupName, Option<NodeName>>) -> String {
-    let mut parts = Vec::new();
-    for (group, owner) in moved {
-        let Some(state) = seen.state.groups.get(group) else {
-            continue;
-        };
-        let owner = owner.as_ref().map_or("nobody", NodeName::as_str);
-        let pin = if state.pinned.is_some() {
-            format!(", pinned there until `hactl failback {group}`")
-        } else {
-            String::new()
-        };
-        parts.push(format!(
-            "{group} runs on {owner} (epoch {}{pin})",
-            state.epoch
-        ));
+/// The group runs; not where it was wanted, where its start failed there.
+fn arrived(seen: Seen<'_>, group: &GroupName, wanted: Option<&NodeName>) -> Told {
+    let owner = owner(seen, group);
+    let text = seen
+        .state
+        .groups
+        .get(group)
+        .map_or_else(String::new, |state| {
+            let owner = owner.as_ref().map_or("nobody", NodeName::as_str);
+            let pin = if state.pinned.is_some() {
+                format!(", pinned there until `hactl failback {group}`")
+            } else {
+                String::new()
+            };
+            format!("{group} runs on {owner} (epoch {}{pin})", state.epoch)
+        });
+    match wanted.filter(|wanted| owner.as_ref() != Some(*wanted)) {
+        None => Ok((text, BTreeMap::from([(group.clone(), owner)]))),
+        Some(wanted) => {
+            let said = seen.peers.group(wanted, group);
+            let why = said.and_then(|said| said.banned.as_ref().or(said.not_ready.as_ref()));
+            let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+            Err(format!(
+                "{group} was moved to {wanted} and did not stay there{why}: {text}"
+            ))
+        }
     }
-    parts.join("; ")
 }

@@ -1,7 +1,8 @@
 //! The node: every event in, every command out.
 //!
 //! [`Node::handle`] does three things in this order: it notices what passed meanwhile (sleep, a standstill, the end of the
-//! lease), takes the event in, and settles what follows from it. So no event is ever judged on a lease that is over.
+//! lease), takes in what happened, and settles once what follows from all of it. So no event is ever judged on a lease that
+//! is over, and a node that has much to hear thinks no oftener for it.
 
 mod facts;
 mod forming;
@@ -29,8 +30,8 @@ use crate::timing::Timing;
 
 use order::Relations;
 
-/// `CLOCK_BOOTTIME` and `CLOCK_MONOTONIC` part only in suspend; more than this is one.
-const SUSPEND: u64 = 1_000_000;
+/// `CLOCK_BOOTTIME` runs on in suspend, `CLOCK_MONOTONIC` does not; where it gains more than this, there was one.
+const SUSPEND: Duration = Duration::from_millis(1);
 
 /// One daemon's view of the cluster, and what it does.
 #[derive(Debug)]
@@ -46,6 +47,8 @@ pub struct Node {
     leadership: Leadership,
     leader: Option<Leader>,
     leader_must_look: bool,
+    /// When this process last handed leadership over.
+    last_transfer: Option<MonoTime>,
     holder: Holder,
     /// Whether the last look at the clock found a valid lease; the groups act on it.
     leased: bool,
@@ -88,6 +91,7 @@ impl Node {
             leadership: Leadership::default(),
             leader: None,
             leader_must_look: false,
+            last_transfer: None,
             holder: Holder::default(),
             leased: false,
             was_leased: false,
@@ -127,12 +131,16 @@ impl Node {
         self.plants.push(plant);
     }
 
-    /// Takes one event in, at this time, and says what is to be done, in order.
+    /// Takes in what happened since it was last called, in order, and says what is to be done, in order. Nothing happened
+    /// where a deadline has passed. `now` is read after the last of the events came in: an ask that was sent later than
+    /// `now` would be granted for longer than the leader waits.
     #[must_use]
-    pub fn handle(&mut self, now: Now, event: Event) -> Vec<Command> {
+    pub fn handle(&mut self, now: Now, events: impl IntoIterator<Item = Event>) -> Vec<Command> {
         let mut out = Vec::new();
         self.notice(now, &mut out);
-        self.take(now, event, &mut out);
+        for event in events {
+            self.take(now, event, &mut out);
+        }
         self.settle(now, &mut out);
         out
     }
@@ -171,8 +179,8 @@ impl Node {
     /// What passed since the last event.
     fn notice(&mut self, now: Now, out: &mut Vec<Command>) {
         if let Some(last) = self.last_seen {
-            let apart = |now: Now| now.boot.0.wrapping_sub(now.mono.0);
-            if apart(now).abs_diff(apart(last)) > SUSPEND {
+            let still = now.mono.since(last.mono);
+            if now.boot.since(last.boot) > still + SUSPEND {
                 self.awake_since = now.mono;
                 let text = "this host was suspended: earlier acknowledgements are void".to_owned();
                 out.push(Command::Log {
@@ -180,7 +188,6 @@ impl Node {
                     text,
                 });
             }
-            let still = now.mono.since(last.mono);
             if still > self.timing.lease / 2
                 && let Some(leader) = &mut self.leader
             {
@@ -223,7 +230,6 @@ impl Node {
 
     fn take(&mut self, now: Now, event: Event, out: &mut Vec<Command>) {
         match event {
-            Event::Tick => {}
             Event::Applied {
                 index,
                 leader,
@@ -327,6 +333,7 @@ impl Node {
         let leads = leadership.leader.filter(|_| leadership.leads);
         if self.leader.as_ref().map(Leader::id) != leads {
             if let Some(former) = self.leader.take() {
+                self.last_transfer = former.last_transfer();
                 let leader = self.state_name(&leadership);
                 for request in former.into_waiting() {
                     let reply = Reply::NotLeader(leader.clone());
@@ -339,7 +346,14 @@ impl Node {
                     .applied_under
                     .filter(|(under, _)| *under == id)
                     .map(|(_, index)| index);
-                let mut leader = Leader::new(id, self.timing, !self.was_leased, own_entry, now);
+                let mut leader = Leader::new(
+                    id,
+                    self.timing,
+                    !self.was_leased,
+                    own_entry,
+                    self.last_transfer,
+                    now,
+                );
                 for plant in &self.plants {
                     plant.apply(&mut leader);
                 }

@@ -48,6 +48,8 @@ pub(crate) struct Cluster {
     requests: u64,
     /// Groups whose resources do not get down.
     stuck: BTreeSet<GroupName>,
+    /// Nodes on which nothing starts.
+    broken: BTreeSet<NodeName>,
 }
 
 pub(crate) fn spec(failback: Failback) -> ClusterSpec {
@@ -129,6 +131,7 @@ impl Cluster {
             refusing: false,
             requests: 0,
             stuck: BTreeSet::new(),
+            broken: BTreeSet::new(),
         };
         for node in own.spec.nodes.clone() {
             cluster.start(&node.name, &own, 1);
@@ -314,12 +317,18 @@ impl Cluster {
         self.queue.push_back((name.into(), event));
     }
 
+    /// Whether a node could run `web`.
     pub(crate) fn ready(&mut self, name: &str, ready: Result<(), &str>) {
+        self.ready_for("web", name, ready);
+    }
+
+    /// Whether a node could run a group.
+    pub(crate) fn ready_for(&mut self, group: &str, name: &str, ready: Result<(), &str>) {
         let ready = ready.map_err(ToOwned::to_owned);
         self.event(
             name,
             Event::Ready {
-                group: "web".into(),
+                group: group.into(),
                 resource: "vip".into(),
                 ready,
             },
@@ -329,6 +338,11 @@ impl Cluster {
     /// The resources of this group do not get down any more.
     pub(crate) fn stick(&mut self, group: &str) {
         self.stuck.insert(group.into());
+    }
+
+    /// Nothing starts on this node any more.
+    pub(crate) fn break_starts(&mut self, name: &str) {
+        self.broken.insert(name.into());
     }
 
     /// A daemon starts (again): another life with what the consensus remembers.
@@ -367,6 +381,11 @@ impl Cluster {
             self.run(STEP);
         }
         Duration::from_nanos(self.now_ns - start)
+    }
+
+    /// Everything that was decided, one state an entry.
+    pub(crate) fn decided(&self) -> impl Iterator<Item = &State> {
+        self.log.iter().map(|(_, _, state)| &**state)
     }
 
     /// What is decided.
@@ -424,7 +443,7 @@ impl Cluster {
             self.drain();
             self.now_ns += u64::try_from(STEP.as_nanos()).unwrap();
             for name in self.hosts.keys().cloned().collect::<Vec<_>>() {
-                self.queue.push_back((name, Event::Tick));
+                self.handle(&name, None);
             }
         }
         self.drain();
@@ -447,21 +466,25 @@ impl Cluster {
 
     fn drain(&mut self) {
         while let Some((name, event)) = self.queue.pop_front() {
-            let now = self.now();
-            let host = self.hosts.get_mut(&name).unwrap();
-            if !host.up {
-                continue;
-            }
-            for command in host.node.handle(now, event) {
-                self.execute(&name, command);
-            }
-            let groups = self.last_state().groups;
-            if groups
-                .keys()
-                .any(|group| self.open_of(group.as_str()).len() > 1)
-            {
-                self.overlaps += 1;
-            }
+            self.handle(&name, Some(event));
+        }
+    }
+
+    fn handle(&mut self, name: &NodeName, event: Option<Event>) {
+        let now = self.now();
+        let host = self.hosts.get_mut(name).unwrap();
+        if !host.up {
+            return;
+        }
+        for command in host.node.handle(now, event) {
+            self.execute(name, command);
+        }
+        let groups = self.last_state().groups;
+        if groups
+            .keys()
+            .any(|group| self.open_of(group.as_str()).len() > 1)
+        {
+            self.overlaps += 1;
         }
     }
 
@@ -478,6 +501,9 @@ impl Cluster {
                 ..
             } => {
                 let status = match (up, self.stuck.contains(&group)) {
+                    (true, _) if self.broken.contains(name) => {
+                        ResourceStatus::Failed("no room".to_owned())
+                    }
                     (true, _) => ResourceStatus::Up("up".to_owned()),
                     (false, false) => ResourceStatus::Down,
                     (false, true) => ResourceStatus::Failed("busy".to_owned()),

@@ -118,6 +118,26 @@ fn an_owner_whose_carrier_is_lost_gives_way_at_once() {
 }
 
 #[test]
+fn an_operators_move_that_does_not_last_is_said_not_to_have_come_true() {
+    let mut cluster = Cluster::running(Failback::Manual);
+    cluster.break_starts("h2");
+    cluster.request(Request::Failover {
+        group: "web".into(),
+        to: Some("h2".into()),
+    });
+    cluster.run(ms(500));
+    let [Reply::Refused(why)] = &cluster.replies[..] else {
+        panic!("{:?}", cluster.replies)
+    };
+    assert!(
+        why.starts_with("web was moved to h2 and did not stay there (vip could not be started"),
+        "{why}"
+    );
+    assert_ne!(cluster.open(), ["h2"]);
+    assert_eq!(cluster.overlaps, 0);
+}
+
+#[test]
 fn a_restarted_owner_keeps_its_group_while_it_still_checks_what_it_could_start() {
     let mut cluster = Cluster::running(Failback::Manual);
     cluster.restart_unchecked("h1", cluster::spec(Failback::Manual), 2);

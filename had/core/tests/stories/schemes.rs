@@ -6,7 +6,7 @@ use had_core::explain::VerdictWord;
 use had_core::ids::NodeName;
 use had_core::ports::{GroupAction, Reply, Request};
 use had_core::spec::{Candidate, ClusterSpec, GroupSpec, OnQuorumLoss, PolicySpec};
-use had_core::state::FEATURE_LEVEL;
+use had_core::state::{FEATURE_LEVEL, State};
 use had_core::status::GroupCondition;
 use had_policies::{Failback, Scenario};
 
@@ -262,6 +262,49 @@ fn an_operators_move_takes_the_followers_along_also_from_an_owner_that_is_just_l
     assert_eq!((web + 1, at), (app, also), "not in one entry: {events:?}");
     assert_eq!(cluster.open_of("web"), ["h3"]);
     assert_eq!(cluster.open_of("app"), ["h3"]);
+}
+
+#[test]
+fn an_operators_move_takes_along_what_is_due_and_all_that_depends_on_it() {
+    let mut web = idle("web", &["h1", "h2"]);
+    if let PolicySpec::IdleStandby { failback, .. } = &mut web.policy {
+        *failback = Failback::Auto;
+    }
+    let follower = GroupSpec {
+        with: vec!["web".into()],
+        ..idle("app", &["h1", "h2"])
+    };
+    let mut cluster = running(three_nodes(vec![web, follower, idle("db", &["h2", "h3"])]));
+    cluster.cut("h1");
+    cluster.run_until_open_of("app", "h2", LEASE_AND_MORE);
+    cluster.heal("h1");
+    cluster.run(ms(590));
+    // The failback becomes due while the leader gets no time: the operator is the first whom it hears afterwards.
+    cluster.starve("h3", ms(40));
+    cluster.request(failover("db", Some("h3")));
+    cluster.run_until_open_of("app", "h1", ms(30));
+    let owner = |state: &State, group: &str| {
+        let group = state.groups.get(&group.into());
+        group.and_then(|group| group.owner.clone())
+    };
+    for state in cluster.decided() {
+        assert_eq!(owner(state, "web"), owner(state, "app"));
+    }
+    let moved = |state: &&State| owner(state, "db") == Some("h3".into());
+    let first = cluster.decided().find(moved).unwrap();
+    assert_eq!(owner(first, "web"), Some("h1".into()), "not in one entry");
+}
+
+#[test]
+fn a_rotating_group_begins_on_its_first_node_also_where_that_is_the_last_to_say_that_it_can() {
+    let spec = three_nodes(vec![rotating("queue")]);
+    let mut cluster = Cluster::of(spec.clone());
+    cluster.restart_unchecked("h1", spec, 2);
+    cluster.lead("h3", 1);
+    cluster.run(ms(300));
+    assert_eq!(cluster.state().groups[&"queue".into()].owner, None);
+    cluster.ready_for("queue", "h1", Ok(()));
+    cluster.run_until_open_of("queue", "h1", ms(50));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What stands behind the services in these stories.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures::future::BoxFuture;
@@ -20,6 +20,8 @@ pub(super) struct Desk {
     pub(super) node: NodeName,
     pub(super) leads: AtomicBool,
     pub(super) leader: Mutex<Option<NodeName>>,
+    /// How often it says yet that it has no majority.
+    pub(super) without_majority: AtomicU32,
     pub(super) seen: Mutex<Vec<(CommandId, Request)>>,
     pub(super) explained: Mutex<Vec<(GroupName, Option<WallTime>)>>,
     pub(super) simulated: Mutex<Vec<Scenario>>,
@@ -32,6 +34,7 @@ impl Desk {
             node: node.into(),
             leads: AtomicBool::new(leader == Some(node)),
             leader: Mutex::new(leader.map(NodeName::from)),
+            without_majority: AtomicU32::new(0),
             seen: Mutex::default(),
             explained: Mutex::default(),
             simulated: Mutex::default(),
@@ -98,7 +101,14 @@ impl Operator for Desk {
 
     fn request(&self, id: CommandId, what: Request) -> BoxFuture<'static, Reply> {
         self.seen.lock().unwrap().push((id, what));
-        let reply = if self.leads.load(Ordering::SeqCst) {
+        let without = self.without_majority.fetch_update(
+            Ordering::SeqCst,
+            Ordering::SeqCst,
+            |left| left.checked_sub(1),
+        );
+        let reply = if without.is_ok() {
+            Reply::NoQuorum("no quorum at the moment".into())
+        } else if self.leads.load(Ordering::SeqCst) {
             let moved = BTreeMap::from([("web".into(), Some("h2".into()))]);
             Reply::Done {
                 text: "web runs on h2".into(),

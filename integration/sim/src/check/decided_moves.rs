@@ -83,7 +83,8 @@ impl DecidedMoves {
         }
     }
 
-    /// A node's gate is written open. `was_open`: it only goes on.
+    /// A node's gate is written open. `was_held`: its daemon has opened it before and not shut it since, so it goes on.
+    /// It may have been frozen for so long that the gate fell silent meanwhile: its successor still waits for its release.
     ///
     /// # Errors
     /// Where the state that the node has applied names another owner, or did not let it go on.
@@ -91,7 +92,7 @@ impl DecidedMoves {
         node: &NodeName,
         group: &GroupName,
         state: &State,
-        was_open: bool,
+        was_held: bool,
     ) -> Result<(), Violation> {
         let Some(decided) = state.groups.get(group) else {
             return Err(broken(format!(
@@ -99,7 +100,7 @@ impl DecidedMoves {
             )));
         };
         let owns = decided.owner.as_ref() == Some(node);
-        let goes_on = was_open && decided.unreleased.contains_key(node);
+        let goes_on = was_held && decided.unreleased.contains_key(node);
         if owns || goes_on {
             return Ok(());
         }
@@ -237,8 +238,8 @@ mod tests {
     fn a_gate_opens_for_the_applied_owner_and_goes_on_for_one_that_has_not_released() {
         let mut decided = (*state("h2", 2)).clone();
         let web = GroupName::from("web");
-        let opens = |state: &State, node: &str, was_open| {
-            DecidedMoves::gate_opens(&node.into(), &web, state, was_open).is_ok()
+        let opens = |state: &State, node: &str, was_held| {
+            DecidedMoves::gate_opens(&node.into(), &web, state, was_held).is_ok()
         };
         assert!(opens(&decided, "h2", false));
         assert!(!opens(&decided, "h1", true));

@@ -78,6 +78,15 @@ impl SingleOwner {
             .is_some_and(|deadline| *deadline > boot)
     }
 
+    /// Whether a daemon has not shut the gate since it opened it: it may have fallen silent by itself meanwhile.
+    #[must_use]
+    pub fn is_held(&self, group: &GroupName, host: usize) -> bool {
+        self.deadlines
+            .get(group)
+            .and_then(|deadlines| deadlines.get(&host))
+            .is_some_and(|deadline| *deadline != BootTime::ZERO)
+    }
+
     /// A host lost its power, and its kernel's memory with it.
     pub fn power_lost(&mut self, host: usize) {
         for deadlines in self.deadlines.values_mut() {

@@ -177,18 +177,21 @@ impl Driver {
         self.say_ready();
         loop {
             let deadline = SimInstant(self.node.next_deadline(clocks()).0);
-            let event = match SimRuntime::timeout_at(deadline, inbox.recv()).await {
-                Ok(Some(event)) => event,
+            let mut events = match SimRuntime::timeout_at(deadline, inbox.recv()).await {
+                Ok(Some(event)) => vec![event],
                 Ok(None) => return,
-                Err(_) => Event::Tick,
+                Err(_) => Vec::new(),
             };
+            events.extend(std::iter::from_fn(|| inbox.try_recv().ok()));
             let now = self.read_clocks().await;
-            if let Event::Proposed { proposal, outcome } = &event
-                && *outcome == Err(ProposeError::Refused)
-            {
-                self.on_their_way.remove(proposal);
+            for event in &events {
+                if let Event::Proposed { proposal, outcome } = event
+                    && *outcome == Err(ProposeError::Refused)
+                {
+                    self.on_their_way.remove(proposal);
+                }
             }
-            let commands = self.node.handle(now, event);
+            let commands = self.node.handle(now, events);
             self.cluster.hosts[self.host].speaks_as(self.node.sender());
             if self.cluster.hosts[self.host].takes_the_question() {
                 self.show(now);
@@ -325,11 +328,13 @@ impl Driver {
         let (cluster, host) = (&self.cluster, self.host);
         let (state, _) = self.node.state();
         let boot = cluster.boot(host);
-        let was_open = cluster
-            .checks
-            .borrow()
-            .single_owner
-            .is_open(group, host, boot);
+        let (was_open, was_held) = {
+            let gates = &cluster.checks.borrow().single_owner;
+            (
+                gates.is_open(group, host, boot),
+                gates.is_held(group, host),
+            )
+        };
         let opens = until > boot;
         cluster.history.count(until.0);
         if opens != was_open {
@@ -339,7 +344,7 @@ impl Driver {
         }
         if opens {
             let name = &cluster.hosts[host].name;
-            cluster.expect(DecidedMoves::gate_opens(name, group, state, was_open));
+            cluster.expect(DecidedMoves::gate_opens(name, group, state, was_held));
         }
         cluster.write_gate(host, group, until);
     }

@@ -295,10 +295,9 @@ impl Host {
             .collect()
     }
 
-    /// Asks its daemon to check what it would show an operator, between two of its events.
+    /// Asks its daemon to check what it would show an operator, after its next turn.
     pub fn ask_to_show(&self) {
         self.inner.borrow_mut().asked_to_show = true;
-        self.push(Event::Tick);
     }
 
     fn takes_the_question(&self) -> bool {
