@@ -74,7 +74,7 @@ impl fmt::Display for Outcome {
 const LONGEST_QUIET: Duration = Duration::from_mins(1);
 
 /// So few that a run takes and restores several snapshots: a node that was away for as many decisions is sent one.
-const ENTRIES_A_SNAPSHOT: u64 = 20;
+const ENTRIES_A_SNAPSHOT: u64 = 10;
 
 /// Seeds with five nodes: a tenth, since each costs as much as two and a half with three.
 const FIVE_NODES_PER_MILLE: u64 = 100;

@@ -193,3 +193,24 @@ pub(crate) fn maintenance() -> Result<()> {
     );
     Ok(())
 }
+
+/// The owner's host goes down and comes back while everything is in maintenance: its address is an operator's care.
+pub(crate) fn started_in_maintenance() -> Result<()> {
+    let mut cluster = Cluster::settled(ClusterSpec::default())?;
+    let owner = cluster.settle()?;
+    let watch = Watch::on(&mut cluster, false)?;
+    cluster.insist("h3", &["maintenance", "on"])?;
+    cluster.wait_everywhere("all in maintenance", SETTLE, |status| status.maintenance)?;
+    cluster.lab.power_off(&owner)?;
+    let last = watch.falls_silent()?;
+    cluster.wait_everywhere("the loss is known", SETTLE, |status| {
+        is_lost(status, &owner)
+    })?;
+    cluster.power_on(&owner)?;
+    cluster.is_online(&owner)?;
+    pass(Instant::now(), LOOKED_AFTER)?;
+    let heard = watch.client.answers_after(last).len();
+    ensure!(heard == 0, "it was started: {heard} answers");
+    cluster.insist("h3", &["maintenance", "off"])?;
+    cluster.answers(&watch.client, &owner).map(|_| ())
+}

@@ -79,6 +79,10 @@ fn main() -> Result<ExitCode> {
             by_operator::maintenance,
         ),
         Story::new(
+            "a_daemon_started_in_maintenance_starts_nothing",
+            by_operator::started_in_maintenance,
+        ),
+        Story::new(
             "a_group_that_keeps_goes_on_without_a_majority",
             no_quorum::keeps,
         ),
