@@ -11,6 +11,9 @@ pub(crate) enum Failure {
     /// The cluster refused or could not do it.
     #[error("{0}")]
     Refused(String),
+    /// What is wrong has been said on stdout already.
+    #[error("the file is refused")]
+    Found,
     /// It may have been done.
     #[error("{0}")]
     Unknown(String),
@@ -59,7 +62,7 @@ impl Failure {
     /// SURFACE's exit code and the word for it in documents.
     fn code(&self) -> (u8, &'static str) {
         match self {
-            Self::Refused(_) => (1, "refused"),
+            Self::Refused(_) | Self::Found => (1, "refused"),
             Self::Unknown(_) => (1, "unknown"),
             Self::Answer(_) | Self::Output(_) => (1, "failed"),
             Self::Usage { .. } => (2, "usage"),
@@ -76,13 +79,16 @@ impl Failure {
             Self::Answer(_) => Some(
                 "hactl and had may be of different versions; `--json` shows the answer as it came",
             ),
-            Self::Refused(_) | Self::Output(_) => None,
+            Self::Refused(_) | Self::Found | Self::Output(_) => None,
         }
     }
 
     /// Says it for people on stderr, and under `--json` also as a document on stdout.
     pub(crate) fn report(&self, json: bool) -> ExitCode {
         let (code, kind) = self.code();
+        if matches!(self, Self::Found) {
+            return ExitCode::from(code);
+        }
         let text = self.to_string();
         let hint = self.hint();
         if json {

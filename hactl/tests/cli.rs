@@ -5,6 +5,7 @@
 mod fake;
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,6 +16,8 @@ use had_proto::v1::command_reply::Outcome;
 use had_proto::v1::command_request::Command;
 use had_proto::v1::group_command::Action;
 use had_proto::v1::{Done, GroupCommand, Maintenance, Moved, NoQuorum, Refused, Unknown};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 
 const HEALTHY: &str = include_str!("tables/status/healthy.json");
@@ -286,35 +289,123 @@ fn a_remote_daemon_is_asked_with_mutual_tls_and_must_be_who_it_should_be() {
     assert!(ran.stderr.contains("--server-name"), "{}", ran.stderr);
 }
 
-/// A daemon with TLS under the name h2, and the options with which an operator reaches it.
+/// A daemon with TLS under the name h2, and the options with which an operator reaches it: all certificates by `hactl pki`.
 fn remote(folder: &Path) -> (u16, Vec<String>) {
-    let mut authority = rcgen::CertificateParams::new(vec![]).unwrap();
-    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let ca_key = rcgen::KeyPair::generate().unwrap();
-    let ca = authority.self_signed(&ca_key).unwrap();
-    let issuer = rcgen::Issuer::new(authority, ca_key);
-    let issue = |name: &str| {
-        let key = rcgen::KeyPair::generate().unwrap();
-        let params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
-        (
-            params.signed_by(&key, &issuer).unwrap().pem(),
-            key.serialize_pem(),
-        )
-    };
-    let (node, node_key) = issue("h2");
+    let dir = folder.join("pki").to_str().unwrap().to_owned();
+    for line in ["init", "issue h2", "issue anna --operator"] {
+        let ran = alone(&format!("pki {line} --dir {dir}"));
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+    }
+    let read = |name: &str| std::fs::read_to_string(Path::new(&dir).join(name)).unwrap();
     let tls = ServerTlsConfig::new()
-        .identity(Identity::from_pem(node, node_key))
-        .client_ca_root(Certificate::from_pem(ca.pem()));
-    let (own, own_key) = issue("operator");
-    let options = [("--ca", ca.pem()), ("--cert", own), ("--key", own_key)]
+        .identity(Identity::from_pem(read("h2.pem"), read("h2.key")))
+        .client_ca_root(Certificate::from_pem(read("ca.pem")));
+    let options = [
+        ("--ca", "ca.pem"),
+        ("--cert", "anna.pem"),
+        ("--key", "anna.key"),
+    ];
+    let options = options
         .into_iter()
-        .flat_map(|(option, pem)| {
-            let path = folder.join(option.trim_start_matches('-'));
-            std::fs::write(&path, pem).unwrap();
-            [option.to_owned(), path.to_str().unwrap().to_owned()]
-        })
+        .flat_map(|(option, name)| [option.to_owned(), format!("{dir}/{name}")])
         .collect();
     (with_tls(script(), tls), options)
+}
+
+/// Without any daemon.
+fn alone(line: &str) -> Ran {
+    hactl(Path::new("/nowhere/had.sock"), line)
+}
+
+#[test]
+fn a_certificate_names_its_node_and_an_operators_names_nobodys_host() {
+    let folder = tempfile::tempdir().unwrap();
+    remote(folder.path());
+    let names_in = |name: &str| {
+        let path = folder.path().join("pki").join(name);
+        let certificate = CertificateDer::from_pem_file(path).unwrap();
+        let parsed = webpki::EndEntityCert::try_from(&certificate).unwrap();
+        let names: Vec<String> = parsed.valid_dns_names().map(str::to_owned).collect();
+        names
+    };
+    assert_eq!(names_in("h2.pem"), ["h2"]);
+    assert!(names_in("anna.pem").is_empty());
+    let mode = |name: &str| {
+        let data = std::fs::metadata(folder.path().join("pki").join(name)).unwrap();
+        data.permissions().mode() & 0o777
+    };
+    assert_eq!(
+        (mode("ca.key"), mode("h2.key"), mode("h2.pem")),
+        (0o600, 0o600, 0o644)
+    );
+}
+
+#[test]
+fn no_certificate_is_written_over_and_none_is_made_without_an_authority() {
+    let folder = tempfile::tempdir().unwrap();
+    remote(folder.path());
+    let dir = folder.path().join("pki");
+    let before = std::fs::read(dir.join("h2.key")).unwrap();
+    for line in ["init", "issue h2"] {
+        let ran = alone(&format!("pki {line} --dir {}", dir.display()));
+        assert_eq!((ran.code, ran.stdout.as_str()), (1, ""));
+        assert!(ran.stderr.contains("is there already"), "{}", ran.stderr);
+    }
+    assert_eq!(std::fs::read(dir.join("h2.key")).unwrap(), before);
+    let empty = folder.path().join("empty");
+    let ran = alone(&format!("pki issue h3 --dir {}", empty.display()));
+    assert_eq!(ran.code, 1);
+    assert!(
+        ran.stderr.contains("`hactl pki init` makes an authority"),
+        "{}",
+        ran.stderr
+    );
+    let ran = alone(&format!("pki issue ../h3 --dir {}", dir.display()));
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+}
+
+#[test]
+fn a_file_is_checked_without_a_daemon() {
+    let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("../had/config/tests");
+    let good = files.join("accepted/the-surface.toml");
+    let ran = alone(&format!("config check {}", good.display()));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(
+        ran.stdout.ends_with("the-surface.toml: good\n"),
+        "{}",
+        ran.stdout
+    );
+    let bad = files.join("refused/everything-at-once.toml");
+    let ran = alone(&format!("config check {}", bad.display()));
+    assert_eq!((ran.code, ran.stderr.as_str()), (1, ""));
+    let errors = ran.stdout.matches("error: ").count();
+    assert!(errors >= 5, "{}", ran.stdout);
+    let ran = alone(&format!("config check --json {}", bad.display()));
+    let document: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(document["good"], false);
+    assert_eq!(document["findings"].as_array().unwrap().len(), errors);
+}
+
+#[test]
+fn completions_and_manual_pages_know_every_command() {
+    let completions = alone("completions bash").stdout;
+    let folder = tempfile::tempdir().unwrap();
+    let ran = alone(&format!("man --dir {}", folder.path().display()));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    for command in [
+        "status",
+        "failover",
+        "pki-issue",
+        "node-drain",
+        "maintenance-on",
+    ] {
+        let page = folder.path().join(format!("hactl-{command}.1"));
+        let page = std::fs::read_to_string(page).unwrap();
+        assert!(page.contains("hactl "), "{page}");
+        let last = command.rsplit('-').next().unwrap();
+        assert!(completions.contains(last), "{last}");
+    }
+    assert!(alone("man").stdout.contains(".SH NAME"));
 }
 
 #[test]

@@ -48,9 +48,12 @@ pub struct Check {
     /// The cluster file.
     #[arg(long, env = "HAD_CONFIG", default_value = "/etc/had/cluster.toml")]
     pub config: PathBuf,
-    /// Also try what this host needs: the gate, certificates, the node's addresses.
+    /// Also try what this host needs: privileges, gate, certificates, interfaces, ports, room, clock, the peers' addresses.
     #[arg(long)]
     pub host: bool,
+    /// Where decisions will be kept (with --host).
+    #[arg(long, env = "HAD_DATA_DIR", default_value = "/var/lib/had")]
+    pub data_dir: PathBuf,
     /// The name of this node in the file [default: the host name]
     #[arg(long, env = "HAD_NODE")]
     pub node: Option<String>,

@@ -4,6 +4,7 @@
 //!  file ─▶ certificates ─▶ store (lock) ─▶ gate (shut) ─▶ addresses (strays gone) ─▶ peers ─▶ driver ─▶ consensus ─▶ socket
 //! ```
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
@@ -14,13 +15,14 @@ use had_core::ids::{ClusterId, NodeName, ProcessId, VoterId};
 use had_core::message::Sender;
 use had_core::node::Node;
 use had_core::ports::{Event, Identity};
-use had_core::spec::ClusterSpec;
+use had_core::spec::{ClusterSpec, Role};
 use had_core::state::State;
 use had_gate::Preference;
 use had_net::Net;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
+use tokio::time::sleep;
 
 use crate::cli::Run;
 use crate::driver::{CLUSTER_KEY, Driver, Ended, Gates, Inbox, Input, Outlets, Replies};
@@ -30,11 +32,17 @@ use crate::peers::{self, Peers};
 use crate::transport::PeerTransport;
 use crate::{admin, check, clock, http, tls, vips};
 
+/// The name under which the store keeps the name of its node.
+const NODE_KEY: &str = "node";
 /// The store's count of starts.
 const STARTS_KEY: &str = "starts";
 /// How long the net task may wait for the gate to cover an interface. The driver answers in microseconds; a driver that
 /// does not is stuck, and opens nothing.
 const COVER_PATIENCE: Duration = Duration::from_millis(100);
+
+/// How long a daemon whose store has failed goes on, so that it is heard that it released what it owned. A decision takes
+/// milliseconds.
+const HAND_OVER: Duration = Duration::from_millis(500);
 
 /// Why the daemon does not run, with the exit code of SURFACE.
 #[derive(Debug, thiserror::Error)]
@@ -59,27 +67,38 @@ impl Problem {
 }
 
 fn here(error: &dyn std::error::Error) -> Problem {
+    Problem::Here(with_causes(error))
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
         text.push_str(&format!(": {cause}"));
         source = cause.source();
     }
-    Problem::Here(text)
+    text
 }
 
-/// Reads the cluster file.
+/// Reads the cluster file, and what the environment says of this host over it.
 ///
 /// # Errors
 /// Where it cannot be read, or is refused: with everything that is wrong in it.
 pub fn load(path: &Path) -> Result<Loaded, Problem> {
-    had_config::load(path).map_err(|error| match &error {
+    let mut loaded = had_config::load(path).map_err(|error| match &error {
         LoadError::Read { path, source } => Problem::Here(format!(
             "cannot read the cluster file {}: {source}. Name another with --config or HAD_CONFIG",
             path.display()
         )),
         LoadError::Refused(errors) => Problem::Configuration(errors.to_string()),
-    })
+    })?;
+    // Whatever is no text is none of ours.
+    let text = |(name, value): (OsString, OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    let layered = loaded.local.layered(std::env::vars_os().filter_map(text));
+    loaded.local = layered.map_err(|error| Problem::Configuration(error.to_string()))?;
+    Ok(loaded)
 }
 
 /// This node's name: as given, or the host's.
@@ -141,10 +160,18 @@ pub async fn run(asked: &Run) -> Result<(), Problem> {
         .transpose()
         .map_err(|error| here(&error))?
         .map(Arc::new);
-    let store = open_store(&asked.data_dir)?;
+    let store = open_store(&asked.data_dir, &node)?;
     let sender = sender(&store, &node)?;
+    // A witness owns nothing, so there is nothing to silence, and it may lack the privileges for it.
+    let owns_nothing = spec
+        .node(&node)
+        .is_some_and(|own| own.role == Role::Witness);
     let gates = Gates::open(
-        preference(loaded.local.gate),
+        if owns_nothing {
+            Preference::None
+        } else {
+            preference(loaded.local.gate)
+        },
         format!("{}-{node}", spec.name),
         spec,
     );
@@ -161,7 +188,7 @@ pub async fn run(asked: &Run) -> Result<(), Problem> {
     Daemon::start(asked, parts).await?.until_the_end().await
 }
 
-fn open_store(directory: &Path) -> Result<Store, Problem> {
+fn open_store(directory: &Path, node: &NodeName) -> Result<Store, Problem> {
     std::fs::create_dir_all(directory).map_err(|error| {
         Problem::Here(format!(
             "cannot create the data directory {}: {error}",
@@ -169,7 +196,28 @@ fn open_store(directory: &Path) -> Result<Store, Problem> {
         ))
     })?;
     let voter = random()?.max(1);
-    Store::open(directory, VoterId(voter)).map_err(|error| here(&error))
+    let store = Store::open(directory, VoterId(voter)).map_err(|error| {
+        let why = with_causes(&error);
+        Problem::Here(format!("data directory {}: {why}", directory.display()))
+    })?;
+    belongs_to(&store, node, directory)?;
+    Ok(store)
+}
+
+/// A copy of another node's directory would vote in that node's name.
+fn belongs_to(store: &Store, node: &NodeName, directory: &Path) -> Result<(), Problem> {
+    match store.value(NODE_KEY) {
+        None => store
+            .set_value(NODE_KEY, node.as_str().as_bytes())
+            .map_err(|error| here(&error)),
+        Some(owner) if owner == node.as_str().as_bytes() => Ok(()),
+        Some(owner) => Err(Problem::Here(format!(
+            "the data directory {} was made by the node {}, and this is {node}. \
+             Give {node} its own with --data-dir; with an empty one it joins anew",
+            directory.display(),
+            String::from_utf8_lossy(&owner)
+        ))),
+    }
 }
 
 fn random() -> Result<u64, Problem> {
@@ -323,7 +371,9 @@ impl Daemon {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
                 failure = self.consensus.failed() => {
-                    tracing::error!("{failure}");
+                    tracing::error!("{failure}: giving up what this node owns");
+                    self.inbox.event(Event::StoreFailed(failure.to_string()));
+                    sleep(HAND_OVER).await;
                     self.inbox.send(Input::Abort);
                     // Every gate is shut when the thread has ended.
                     drop((&mut self.driver).await);

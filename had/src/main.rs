@@ -11,20 +11,21 @@ const WORKERS: usize = 4;
 
 fn main() -> ExitCode {
     end_with_any_panic();
-    let outcome = match Cli::parse().command {
-        Action::Check(asked) => check::check(&asked),
-        Action::Run(asked) => {
-            logging::start(asked.log_format);
-            let runtime = tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(WORKERS)
-                .enable_all()
-                .thread_name("had")
-                .build();
-            match runtime {
-                Ok(runtime) => runtime.block_on(daemon::run(&asked)).map(|()| true),
-                Err(error) => Err(daemon::Problem::Here(format!("no threads: {error}"))),
+    let action = Cli::parse().command;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .enable_all()
+        .thread_name("had")
+        .build();
+    let outcome = match runtime {
+        Err(error) => Err(daemon::Problem::Here(format!("no threads: {error}"))),
+        Ok(runtime) => match action {
+            Action::Check(asked) => runtime.block_on(check::check(&asked)),
+            Action::Run(asked) => {
+                logging::start(asked.log_format);
+                runtime.block_on(daemon::run(&asked)).map(|()| true)
             }
-        }
+        },
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

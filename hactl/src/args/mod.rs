@@ -6,12 +6,20 @@ mod scenario;
 use std::path::PathBuf;
 
 use clap::{Args as Group, Parser, Subcommand};
+use clap_complete::Shell;
 use had_core::ids::{GroupName, NodeName};
 
 pub(crate) use scenario::What;
 
 const EXITS: &str = "\
 Exit: 0 done; 1 refused or failed, and says why; 2 wrong usage; 3 no daemon reached; 4 no quorum.";
+
+/// Twenty years: an authority that ends takes its cluster with it.
+const AUTHORITY_DAYS: u32 = 7_300;
+/// Five years.
+const CERTIFICATE_DAYS: u32 = 1_825;
+/// A day to a hundred years.
+const DAYS: std::ops::RangeInclusive<i64> = 1..=36_500;
 
 /// Stands above the options that say which daemon to talk to, apart from those of the command.
 const DAEMON: &str = "Daemon";
@@ -63,6 +71,7 @@ pub(crate) struct Target {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Show nodes, groups and owners, and what a loss would mean
+    #[command(after_help = examples::STATUS)]
     Status {
         /// Only this group
         group: Option<GroupName>,
@@ -71,6 +80,7 @@ pub(crate) enum Command {
         watch: bool,
     },
     /// Move a group, and return when the new owner serves
+    #[command(after_help = examples::FAILOVER)]
     Failover {
         /// The group
         group: GroupName,
@@ -79,6 +89,7 @@ pub(crate) enum Command {
         to: Option<NodeName>,
     },
     /// Bring a group back to where its scheme wants it; ends a pin
+    #[command(after_help = examples::FAILBACK)]
     Failback {
         /// The group
         group: GroupName,
@@ -111,6 +122,7 @@ pub(crate) enum Command {
         file: Option<PathBuf>,
     },
     /// Show the cluster's history
+    #[command(after_help = examples::EVENTS)]
     Events {
         /// Go on with what happens from now on
         #[arg(long)]
@@ -119,20 +131,41 @@ pub(crate) enum Command {
         #[arg(long, value_name = "T")]
         since: Option<String>,
     },
+    /// Check a cluster.toml
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Form a cluster
     #[command(subcommand)]
     Cluster(ClusterCommand),
+    /// Make the certificates by which nodes and operators know each other
+    #[command(subcommand)]
+    Pki(PkiCommand),
+    /// Write the completions of a shell to standard output
+    #[command(after_help = examples::COMPLETIONS)]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Write the manual page of hactl to standard output, or the pages of all its commands into a folder
+    #[command(after_help = examples::MAN)]
+    Man {
+        /// The folder, such as /usr/local/share/man/man1
+        #[arg(long, value_name = "FOLDER")]
+        dir: Option<PathBuf>,
+    },
 }
 
 /// What to do with a node.
 #[derive(Debug, Subcommand)]
 pub(crate) enum NodeCommand {
     /// Move everything away from a node; it takes nothing over until it is resumed
+    #[command(after_help = examples::DRAIN)]
     Drain {
         /// The node
         node: NodeName,
     },
     /// Let a drained node take groups over again
+    #[command(after_help = examples::RESUME)]
     Resume {
         /// The node
         node: NodeName,
@@ -183,10 +216,52 @@ pub(crate) enum MaintenanceCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClusterCommand {
     /// The first start with only these voters, where not all nodes of the file are there
+    #[command(after_help = examples::INIT)]
     Init {
         /// The nodes that are there
         #[arg(required = true, value_name = "NODE")]
         nodes: Vec<NodeName>,
+    },
+}
+
+/// What to do with a file.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Say everything that is wrong in a file, each with its place and what to write instead; asks no daemon
+    #[command(after_help = examples::CONFIG_CHECK)]
+    Check {
+        /// The file
+        file: PathBuf,
+    },
+}
+
+/// What to do with certificates.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PkiCommand {
+    /// Make the authority of a cluster: ca.pem, which every node needs, and ca.key, which must stay here
+    #[command(after_help = examples::PKI_INIT)]
+    Init {
+        /// Where the authority lies
+        #[arg(long, value_name = "FOLDER", default_value = "pki")]
+        dir: PathBuf,
+        /// How long it is good for
+        #[arg(long, value_name = "DAYS", default_value_t = AUTHORITY_DAYS, value_parser = clap::value_parser!(u32).range(DAYS))]
+        days: u32,
+    },
+    /// Make the certificate and the key of a node, or of an operator
+    #[command(after_help = examples::PKI_ISSUE)]
+    Issue {
+        /// The node as the cluster file names it, or an operator's name
+        name: String,
+        /// For an operator on another host (`hactl --endpoint`), not for a node
+        #[arg(long)]
+        operator: bool,
+        /// Where the authority lies; the new files go there too
+        #[arg(long, value_name = "FOLDER", default_value = "pki")]
+        dir: PathBuf,
+        /// How long it is good for
+        #[arg(long, value_name = "DAYS", default_value_t = CERTIFICATE_DAYS, value_parser = clap::value_parser!(u32).range(DAYS))]
+        days: u32,
     },
 }
 

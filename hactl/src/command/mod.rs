@@ -1,8 +1,11 @@
 //! One file a command, or a family of them.
 
 mod change;
+mod config;
+mod documents;
 mod events;
 mod explain;
+mod pki;
 mod simulate;
 mod status;
 mod when;
@@ -13,7 +16,10 @@ use had_proto::v1::command_request::Command as Change;
 use had_proto::v1::group_command::Action;
 use had_proto::v1::{Drain, Failback, Failover, GroupCommand as Act, Maintenance};
 
-use crate::args::{Args, ClusterCommand, Command, GroupCommand, MaintenanceCommand, NodeCommand};
+use crate::args::{
+    Args, ClusterCommand, Command, ConfigCommand, GroupCommand, MaintenanceCommand, NodeCommand,
+    PkiCommand,
+};
 use crate::daemon::Wish;
 use crate::failure::Failure;
 
@@ -38,6 +44,23 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
             let scenario = Scenario::from(what);
             return simulate::run(&target, &scenario, file.as_deref(), json).await;
         }
+        Command::Config(ConfigCommand::Check { file }) => return config::check(&file, json),
+        Command::Pki(PkiCommand::Init { dir, days }) => return pki::init(&dir, days, json),
+        Command::Pki(PkiCommand::Issue {
+            name,
+            operator,
+            dir,
+            days,
+        }) => {
+            let holder = if operator {
+                pki::Holder::Operator(name)
+            } else {
+                pki::Holder::Node(name)
+            };
+            return pki::issue(&holder, &dir, days, json);
+        }
+        Command::Completions { shell } => return documents::completions(shell),
+        Command::Man { dir } => return documents::man(dir.as_deref()),
         Command::Failover { group, to } => Wish::Command(Change::Failover(Failover {
             group: group.to_string(),
             to: to.map(|node| node.to_string()),

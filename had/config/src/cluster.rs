@@ -34,6 +34,8 @@ const TLS_KEYS: Keys = Keys {
 const SHORTEST_HEARTBEAT: Duration = Duration::from_millis(10);
 /// Above this nobody would call it failover; it also keeps every multiple of a lease far from overflow.
 const LONGEST_LEASE: Duration = Duration::from_secs(60);
+/// Below this a lease is worth a word: a busy host may lose it, and with it its groups.
+const COMFORTABLE_LEASE: Duration = Duration::from_millis(300);
 /// A lease holds at least this many heartbeats, so that one that is lost is no loss.
 const HEARTBEATS_A_LEASE: u32 = 3;
 
@@ -103,15 +105,8 @@ pub(crate) fn on_quorum_loss(
 }
 
 fn gate(section: &Section<'_>, findings: &mut Findings) -> GatePreference {
-    let known = [
-        GatePreference::Auto,
-        GatePreference::Bpf,
-        GatePreference::Nft,
-        GatePreference::None,
-    ]
-    .map(|gate| (gate.as_str(), gate));
     let gate = section.value("gate", findings, |text| {
-        values::word("gate", text, &known, &[])
+        values::word("gate", text, &GatePreference::WORDS, &[])
     });
     if let Some(gate) = &gate
         && *gate.get_ref() == GatePreference::None
@@ -176,6 +171,16 @@ fn timing(section: &Section<'_>, findings: &mut Findings) -> Option<Timing> {
                 "the lease is shorter than {shortest}: the loss of a leader alone would end it"
             ),
             format!("write lease = \"{shortest}\" or longer"),
+        );
+    } else if timing.lease < COMFORTABLE_LEASE {
+        let shortest = duration::spell(Timing::SHORTEST_LEASE);
+        findings.warn(
+            span,
+            format!("the lease is close to the shortest that works ({shortest}): a busy host may lose it"),
+            format!(
+                "write lease = \"{}\" or longer",
+                duration::spell(COMFORTABLE_LEASE)
+            ),
         );
     }
     Some(timing)

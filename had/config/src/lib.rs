@@ -14,6 +14,7 @@
 mod check;
 mod cluster;
 mod duration;
+mod environment;
 mod finding;
 mod group;
 mod hash;
@@ -30,6 +31,7 @@ use had_core::spec::ClusterSpec;
 use had_core::state::Configuration;
 use toml::de::DeTable;
 
+pub use environment::EnvironmentError;
 pub use finding::{Errors, Finding};
 pub use local::{GatePreference, Local, Tls};
 

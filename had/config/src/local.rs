@@ -31,6 +31,14 @@ pub enum GatePreference {
 }
 
 impl GatePreference {
+    /// Every word of the file for it.
+    pub(crate) const WORDS: [(&str, Self); 4] = [
+        ("auto", Self::Auto),
+        ("bpf", Self::Bpf),
+        ("nft", Self::Nft),
+        ("none", Self::None),
+    ];
+
     /// As the file spells it.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -43,6 +43,8 @@ pub struct LocalGroup {
     /// Releases of former owners, heard from themselves.
     releases: BTreeMap<NodeName, Epoch>,
     failed: Option<(String, MonoTime)>,
+    /// Why this host can run nothing any more.
+    host_failed: Option<String>,
     /// How often failures had been cleared when it was last looked.
     cleared: u64,
     /// Whether nothing of it is touched: an operator takes care of it.
@@ -119,6 +121,7 @@ impl LocalGroup {
             prepared: None,
             releases: BTreeMap::new(),
             failed: None,
+            host_failed: None,
             cleared: 0,
             hands_off: false,
             behind: None,
@@ -219,6 +222,11 @@ impl LocalGroup {
         }
     }
 
+    /// This host can run nothing any more, for this reason.
+    pub fn host_fails(&mut self, reason: &str) {
+        self.host_failed = Some(reason.to_owned());
+    }
+
     fn find(&mut self, name: &ResourceName) -> Option<&mut LocalResource> {
         self.resources
             .iter_mut()
@@ -245,12 +253,9 @@ impl LocalGroup {
 
     /// What is missing here.
     fn not_ready(&self) -> Option<String> {
-        self.resources
-            .iter()
-            .find_map(|resource| match &resource.ready {
-                Some(Err(reason)) => Some(reason.clone()),
-                _ => None,
-            })
+        let missing = |resource: &LocalResource| resource.ready.clone()?.err();
+        let missing = || self.resources.iter().find_map(missing);
+        self.host_failed.clone().or_else(missing)
     }
 
     /// What failed here not long ago.

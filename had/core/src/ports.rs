@@ -89,6 +89,9 @@ pub enum Event {
         /// What.
         what: Request,
     },
+    /// What this node must remember cannot be written any more: it has no part in decisions from here on, and can own
+    /// nothing. Its process ends soon.
+    StoreFailed(String),
     /// The process was asked to end: hand over, then [`Command::Exit`].
     Shutdown,
 }

@@ -68,6 +68,7 @@ use adapter::{Adapter, Parts};
 use addresses::Requests;
 use decode::Tag;
 use events::{Events, RECEIVE_BUFFER};
+use place::{obstacle, place};
 use reconcile::reconcile;
 use wishes::Desk;
 
@@ -215,6 +216,22 @@ impl Net {
         }
         clean
     }
+}
+
+/// What each virtual IP would meet on this host now: the name of its interface, or what keeps it from working there.
+/// Changes nothing.
+///
+/// # Errors
+/// Where netlink is not to be had.
+pub async fn survey(settings: &Settings) -> Result<Vec<Result<String, String>>, NetError> {
+    let (requests, _connection) =
+        Requests::open(Tag::of(&settings.cluster)).map_err(NetError::Open)?;
+    let table = requests.dump().await.map_err(NetError::Dump)?;
+    let meets = |vip: &VipSpec| {
+        let index = place(vip, &settings.node, &table, None)?;
+        obstacle(vip, index, &table).map_or_else(|| Ok(table.name_of(index)), Err)
+    };
+    Ok(settings.vips.iter().map(|(_, _, vip)| meets(vip)).collect())
 }
 
 /// Nothing is wanted yet, so whatever bears our mark is of an earlier life. Its gate is still in place.

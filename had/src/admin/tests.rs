@@ -246,10 +246,7 @@ async fn an_election_is_waited_for_and_a_missing_majority_is_not() {
         .unwrap();
     desk.without_majority.store(2, Ordering::SeqCst);
     let reply = command(&mut over_socket(&path).await).await;
-    assert!(
-        matches!(reply.outcome, Some(Outcome::Done(_))),
-        "{reply:?}"
-    );
+    assert!(matches!(reply.outcome, Some(Outcome::Done(_))), "{reply:?}");
     desk.without_majority.store(u32::MAX, Ordering::SeqCst);
     let reply = command(&mut over_socket(&path).await).await;
     assert!(

@@ -4,15 +4,17 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use had_netns::fault::Fault;
+use had_netns::fault::{Fault, led_for_some_time};
 use had_netns::watch::{Watch, pass};
-use had_rig::Cluster;
 use had_rig::binaries::Binaries;
 use had_rig::cluster::{GROUP, vip};
 use had_rig::story::{Story, tell};
+use had_rig::{Cluster, ClusterSpec, until};
 
 /// Far above every promise, see `measure`.
 const TAKEOVER: Duration = Duration::from_secs(3);
+/// Far below the lease: nobody waits for its end.
+const GIVEN_UP: Duration = Duration::from_millis(200);
 /// `nobody`, an ordinary user on every system.
 const NOBODY: u32 = 65534;
 
@@ -30,6 +32,7 @@ fn main() -> Result<ExitCode> {
         Story::new("the_same_behind_the_gate_of_an_ordinary_user", frozen).as_user(NOBODY),
         Story::new("a_daemon_that_is_asked_to_end_hands_over_first", terminated),
         Story::new("an_address_deleted_by_hand_comes_back", deleted),
+        Story::new("an_owner_whose_disk_is_full_hands_over", disk_full),
     ]))
 }
 
@@ -111,4 +114,47 @@ fn deleted() -> Result<()> {
     );
     ensure!(epoch(&mut cluster)? == before, "the group moved for it");
     Ok(())
+}
+
+/// The owner can remember no decision any more: it gives its group up, and its daemon ends. It does not begin again before
+/// there is room.
+fn disk_full() -> Result<()> {
+    let mut cluster = Cluster::settled(ClusterSpec {
+        small_disks: true,
+        ..ClusterSpec::default()
+    })?;
+    let (owner, leader) = cluster.settle_apart()?;
+    // A new leader would wait until its predecessor's grants have ended.
+    led_for_some_time(&mut cluster, &leader)?;
+    let watch = Watch::on(&mut cluster, true)?;
+    cluster.fill_disk(&owner, true)?;
+    let at = Instant::now();
+    // Some decisions still fit into what is free within its file.
+    until("its daemon ends", TAKEOVER * 4, || {
+        cluster.insist("h3", &["group", "clear", GROUP])?;
+        cluster.daemon(&owner)?.ended()
+    })?;
+    let new = watch.successor(&cluster, &owner, at, TAKEOVER)?;
+    let silence = watch.silence(at)?;
+    println!("disk full: to {new}, silent for {:?}", silence.length);
+    watch.is_safe(at, &owner)?;
+    ensure!(silence.length < GIVEN_UP, "{:?}", silence.length);
+    let log = cluster.daemon(&owner)?.log();
+    let cause = "its data directory cannot be written: I/O error: No space left";
+    ensure!(
+        log.contains(cause) && log.contains("giving up what this node owns"),
+        "{log}"
+    );
+    cluster.start(&owner)?;
+    let status = cluster.daemon(&owner)?.wait(TAKEOVER)?;
+    let said = cluster.log_tail(&owner, 1);
+    println!("{status}: {said}");
+    ensure!(
+        status.code() == Some(1) && said.contains("No space left"),
+        "{status}: {said}"
+    );
+    cluster.fill_disk(&owner, false)?;
+    cluster.start(&owner)?;
+    ensure!(cluster.settle()? == new, "it went back by itself");
+    watch.is_safe(at, &owner)
 }

@@ -1,9 +1,11 @@
 //! Nodes among themselves.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 use crate::finding::Findings;
 use crate::node::Node;
+use crate::section::At;
 
 use super::unique;
 
@@ -21,6 +23,7 @@ pub(super) fn check(nodes: &[Node], findings: &mut Findings) {
         findings.error(node.span.clone(), message, "make two clusters of them");
     }
     addresses(nodes, findings);
+    links(nodes, findings);
     majority(nodes, findings);
 }
 
@@ -65,6 +68,22 @@ fn addresses(nodes: &[Node], findings: &mut Findings) {
                 );
             }
         }
+    }
+}
+
+/// With one link its failure looks like the loss of every other node.
+fn links(nodes: &[Node], findings: &mut Findings) {
+    let lists = nodes.iter().filter_map(|node| node.addresses.as_ref());
+    let only = |list: &&At<Vec<At<SocketAddr>>>| list.get_ref().len() == 1;
+    if let Some(list) = lists.clone().find(only)
+        && nodes.len() > 1
+        && lists.clone().all(|list| only(&list))
+    {
+        findings.warn(
+            list.span(),
+            "one link between the nodes: where it fails, nobody has a majority and every group stops",
+            "give each node a second address on another network; they are paired by position",
+        );
     }
 }
 

@@ -132,8 +132,12 @@ async fn follow<R: Runtime>(
     let finishing = Arc::new(AtomicBool::new(false));
     loop {
         let mut status = status_of(me, &metrics.borrow_and_update());
-        if status.ended && status.failure.is_none() {
-            status.failure = fault.borrow_watched().clone().map(Failure);
+        // The cause, where it is known, rather than where the engine met it.
+        if status.ended
+            && let Some(fault) = fault.borrow_watched().clone()
+        {
+            let text = format!("its data directory cannot be written: {fault}");
+            status.failure = Some(Failure(text));
         }
         let ended = status.ended;
         if members::inherited_change(me, &metrics.borrow_watched())

@@ -24,7 +24,11 @@ impl Leader {
         what: &Request,
         out: &mut Vec<Command>,
     ) {
-        let Some(spec) = seen.state.spec().filter(|spec| self.knows_enough(seen, spec)) else {
+        let Some(spec) = seen
+            .state
+            .spec()
+            .filter(|spec| self.knows_enough(seen, spec))
+        else {
             let why = "the leader has only just been elected; try again in a moment".to_owned();
             return out.push(Command::Reply {
                 request,

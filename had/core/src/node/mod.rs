@@ -296,6 +296,7 @@ impl Node {
                 }
             }
             Event::Request { request, id, what } => self.requested(now, request, id, &what, out),
+            Event::StoreFailed(reason) => self.give_everything_up(now, &reason),
             Event::Shutdown => self.begin_to_leave(now, out),
         }
     }

@@ -18,6 +18,16 @@ impl Node {
         }
     }
 
+    /// Releases what it holds and says so to everybody: the leader, which may not be the one that this node last knew of,
+    /// then needs not wait for the lease's end.
+    pub(super) fn give_everything_up(&mut self, now: Now, reason: &str) {
+        for group in self.groups.values_mut() {
+            group.host_fails(reason);
+        }
+        self.look_and_report(now);
+        self.next_heartbeat = now.mono;
+    }
+
     /// Ends when nothing is owned any more, or when waiting has no use.
     pub(super) fn leave_when_done(&mut self, now: Now, out: &mut Vec<Command>) {
         let Some(since) = self.leaving else { return };

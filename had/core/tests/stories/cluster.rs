@@ -50,6 +50,8 @@ pub(crate) struct Cluster {
     stuck: BTreeSet<GroupName>,
     /// Nodes on which nothing starts.
     broken: BTreeSet<NodeName>,
+    /// Nodes whose engine is dead: nothing is applied there any more.
+    deaf: BTreeSet<NodeName>,
 }
 
 pub(crate) fn spec(failback: Failback) -> ClusterSpec {
@@ -132,6 +134,7 @@ impl Cluster {
             requests: 0,
             stuck: BTreeSet::new(),
             broken: BTreeSet::new(),
+            deaf: BTreeSet::new(),
         };
         for node in own.spec.nodes.clone() {
             cluster.start(&node.name, &own, 1);
@@ -258,7 +261,7 @@ impl Cluster {
         let state = Arc::new(state);
         self.log.push((index, leader, state.clone()));
         for name in self.hosts.keys() {
-            if !self.cut.contains(name) {
+            if !self.cut.contains(name) && !self.deaf.contains(name) {
                 let state = state.clone();
                 self.queue.push_back((
                     name.clone(),
@@ -338,6 +341,11 @@ impl Cluster {
     /// The resources of this group do not get down any more.
     pub(crate) fn stick(&mut self, group: &str) {
         self.stuck.insert(group.into());
+    }
+
+    /// The engine of this node has ended, its daemon has not.
+    pub(crate) fn deafen_to_decisions(&mut self, name: &str) {
+        self.deaf.insert(name.into());
     }
 
     /// Nothing starts on this node any more.

@@ -118,6 +118,24 @@ fn an_owner_whose_carrier_is_lost_gives_way_at_once() {
 }
 
 #[test]
+fn an_owner_that_can_remember_nothing_any_more_hands_over_at_once() {
+    let mut cluster = Cluster::running(Failback::Manual);
+    cluster.run(ms(1_000));
+    cluster.event("h1", Event::StoreFailed("the disk is full".into()));
+    // Its engine is dead: it hears of no decision from here on.
+    cluster.deafen_to_decisions("h1");
+    let took = cluster.run_until_open("h2", ms(30));
+    assert!(took < ms(20), "{took:?}");
+    assert_eq!(cluster.overlaps, 0);
+    let status = cluster.node("h3").status(cluster.now());
+    assert!(
+        !status.groups[0].next.contains(&"h1".into()),
+        "{:?}",
+        status.groups[0].next
+    );
+}
+
+#[test]
 fn an_operators_move_that_does_not_last_is_said_not_to_have_come_true() {
     let mut cluster = Cluster::running(Failback::Manual);
     cluster.break_starts("h2");

@@ -101,11 +101,11 @@ impl Operator for Desk {
 
     fn request(&self, id: CommandId, what: Request) -> BoxFuture<'static, Reply> {
         self.seen.lock().unwrap().push((id, what));
-        let without = self.without_majority.fetch_update(
-            Ordering::SeqCst,
-            Ordering::SeqCst,
-            |left| left.checked_sub(1),
-        );
+        let without =
+            self.without_majority
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                    left.checked_sub(1)
+                });
         let reply = if without.is_ok() {
             Reply::NoQuorum("no quorum at the moment".into())
         } else if self.leads.load(Ordering::SeqCst) {

@@ -8,6 +8,7 @@ mod waiting;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{ErrorKind, Write as _};
 use std::net::{IpAddr, SocketAddr};
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -137,6 +138,32 @@ impl Cluster {
         fs::remove_dir_all(&data).with_context(|| format!("emptying {}", data.display()))
     }
 
+    /// Fills the disk of a node, or makes room on it again.
+    ///
+    /// # Errors
+    /// Where the host is off, or its disk takes whatever is written.
+    pub fn fill_disk(&mut self, node: &str, full: bool) -> Result<()> {
+        ensure!(
+            self.spec.small_disks,
+            "the disks of this cluster are not small"
+        );
+        self.lab.host(node)?.call(move || {
+            let ballast = format!("{HOME}/data/ballast");
+            if !full {
+                return fs::remove_file(&ballast).context("making room");
+            }
+            let mut file = fs::File::create(&ballast)?;
+            // Far more than fits.
+            for _ in 0..1 << 16 {
+                match file.write_all(&[1; 4096]) {
+                    Err(error) if error.kind() == ErrorKind::StorageFull => return Ok(()),
+                    written => written?,
+                }
+            }
+            bail!("the disk does not get full")
+        })
+    }
+
     /// Runs `hactl` on a node.
     ///
     /// # Errors
@@ -264,11 +291,25 @@ impl Cluster {
 
     /// What a host has after each start: its files in their place, and the service.
     fn furnish(&mut self, node: &str) -> Result<()> {
+        let small_disk = self.spec.small_disks;
         let host: &mut Host = self.lab.host(node)?;
         let files = host.files().to_owned();
         host.call(move || {
             let none: Option<&str> = None;
-            mount(Some(&files), HOME, none, MsFlags::MS_BIND, none).context("placing the files")
+            mount(Some(&files), HOME, none, MsFlags::MS_BIND, none).context("placing the files")?;
+            if small_disk {
+                let (data, size) = (format!("{HOME}/data"), Some("size=16m"));
+                fs::create_dir_all(&data)?;
+                mount(
+                    Some("tmpfs"),
+                    data.as_str(),
+                    Some("tmpfs"),
+                    MsFlags::empty(),
+                    size,
+                )
+                .context("giving it a small disk")?;
+            }
+            Ok(())
         })?;
         host.respond(SERVICE)
     }

@@ -27,6 +27,9 @@ pub struct ClusterSpec {
     pub gate: &'static str,
     /// `capacity` of the nodes, from h1 on; a node without one here has none in the file.
     pub capacities: Vec<u32>,
+    /// Every node keeps its decisions on a disk of its own that [`super::Cluster::fill_disk`] fills; a loss of power
+    /// empties it.
+    pub small_disks: bool,
     /// The groups. Where there are none: [`GROUP`], idle-standby, h1 before h2 and so on.
     pub groups: Vec<GroupText>,
 }
@@ -41,6 +44,7 @@ impl Default for ClusterSpec {
             failback: "manual",
             gate: "auto",
             capacities: vec![],
+            small_disks: false,
             groups: vec![],
         }
     }

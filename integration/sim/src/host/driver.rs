@@ -330,10 +330,7 @@ impl Driver {
         let boot = cluster.boot(host);
         let (was_open, was_held) = {
             let gates = &cluster.checks.borrow().single_owner;
-            (
-                gates.is_open(group, host, boot),
-                gates.is_held(group, host),
-            )
+            (gates.is_open(group, host, boot), gates.is_held(group, host))
         };
         let opens = until > boot;
         cluster.history.count(until.0);

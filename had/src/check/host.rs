@@ -1,0 +1,270 @@
+//! What one node of the file needs of the host that it shall run on. Everything is tried, and nothing is changed.
+
+use std::fmt;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::time::Duration;
+
+use had_config::Loaded;
+use had_core::ids::NodeName;
+use had_core::spec::{NodeSpec, Role};
+use had_gate::{Preference, Rung};
+use nix::sys::statvfs::statvfs;
+use nix::unistd::{AccessFlags, access};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::files;
+use crate::tls::Identity;
+use crate::{daemon, vips};
+
+/// A peer on a LAN answers in a millisecond.
+const PEER_ANSWERS: Duration = Duration::from_secs(1);
+/// Less room than this and the next decision may not be kept: some snapshots and the log, with a reserve.
+const ROOM_NEEDED: u64 = 16 << 20;
+/// Less than this is worth a word: something else fills the file system.
+const ROOM_WISHED: u64 = 128 << 20;
+/// `adjtimex` says that nobody disciplines the clock (adjtimex(2)).
+const TIME_ERROR: i32 = 5;
+
+/// Privileges of a node that may own groups, by their number in capabilities(7), and what for.
+const CAPABILITIES: [(u8, &str, &str); 2] = [
+    (12, "CAP_NET_ADMIN", "to put addresses on and the gate up"),
+    (13, "CAP_NET_RAW", "to announce addresses"),
+];
+
+/// How serious a finding is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Grade {
+    Good,
+    Doubtful,
+    Bad,
+}
+
+/// One thing that was tried.
+#[derive(Debug)]
+pub(super) struct Finding {
+    what: String,
+    pub(super) grade: Grade,
+    text: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = match self.grade {
+            Grade::Good => "ok     ",
+            Grade::Doubtful => "warning",
+            Grade::Bad => "ERROR  ",
+        };
+        write!(f, "{mark}  {}: {}", self.what, self.text)
+    }
+}
+
+/// Collects what is tried.
+#[derive(Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn note(&mut self, what: impl Into<String>, grade: Grade, text: impl Into<String>) {
+        let (what, text) = (what.into(), text.into());
+        self.0.push(Finding { what, grade, text });
+    }
+
+    fn outcome(&mut self, what: impl Into<String>, outcome: Result<String, String>) {
+        match outcome {
+            Ok(text) => self.note(what, Grade::Good, text),
+            Err(text) => self.note(what, Grade::Bad, text),
+        }
+    }
+}
+
+/// Everything that can be tried while the daemon does not run.
+pub(super) async fn look(loaded: &Loaded, node: &NodeName, data_dir: &Path) -> Vec<Finding> {
+    let mut found = Findings::default();
+    let spec = &loaded.configuration.spec;
+    let Some(own) = spec.node(node) else {
+        return found.0;
+    };
+    if let Some(tls) = &loaded.local.tls {
+        let outcome = Identity::load(&files(tls), node);
+        let outcome = outcome.map(|_| "certificate, key and authority fit".to_owned());
+        found.outcome("tls", outcome.map_err(|error| error.to_string()));
+    }
+    // A witness owns nothing: it needs no privileges, and carries no address.
+    if own.role == Role::Member {
+        privileges(&mut found);
+        gate(loaded, &mut found);
+        addresses(loaded, node, &mut found).await;
+    }
+    ports(loaded, own, &mut found);
+    room(data_dir, &mut found);
+    clock(&mut found);
+    peers(&spec.nodes, node, &mut found).await;
+    found.0
+}
+
+fn privileges(found: &mut Findings) {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok());
+    let Some(held) = line else {
+        return found.note(
+            "privileges",
+            Grade::Doubtful,
+            "/proc does not say which this process has",
+        );
+    };
+    let missing = CAPABILITIES
+        .iter()
+        .filter(|(number, _, _)| held & (1 << number) == 0);
+    let missing: Vec<_> = missing
+        .map(|(_, name, purpose)| format!("{name} is missing {purpose}"))
+        .collect();
+    let outcome = if missing.is_empty() {
+        Ok("addresses can be put on and announced".to_owned())
+    } else {
+        let missing = missing.join("; ");
+        Err(format!(
+            "{missing}: run this as root, or as the service does"
+        ))
+    };
+    found.outcome("privileges", outcome);
+}
+
+fn gate(loaded: &Loaded, found: &mut Findings) {
+    let wanted = daemon::preference(loaded.local.gate);
+    let fits = |rung: Rung| match wanted {
+        Preference::Auto => rung != Rung::None,
+        Preference::Bpf => rung == Rung::Bpf,
+        Preference::Nft => rung == Rung::Nft,
+        Preference::None => rung == Rung::None,
+    };
+    let mut reasons = Vec::new();
+    let rungs = had_gate::probe().into_iter();
+    for (rung, outcome) in rungs.filter(|(rung, _)| fits(*rung)) {
+        match outcome {
+            Ok(()) if rung == Rung::None => {
+                let text = "none, as the file says: a frozen daemon can leave two owners";
+                return found.note("gate", Grade::Doubtful, text);
+            }
+            Ok(()) => return found.note("gate", Grade::Good, format!("{rung} works here")),
+            Err(why) => reasons.push(format!("{rung}: {why}")),
+        }
+    }
+    found.note("gate", Grade::Bad, reasons.join("; "));
+}
+
+/// The virtual addresses that this node may carry, each with its interface.
+async fn addresses(loaded: &Loaded, node: &NodeName, found: &mut Findings) {
+    let spec = &loaded.configuration.spec;
+    let settings = had_net::Settings {
+        cluster: spec.name.clone(),
+        node: node.clone(),
+        vips: vips::of(spec, node),
+    };
+    match had_net::survey(&settings).await {
+        Ok(outcomes) => {
+            for ((group, _, vip), outcome) in settings.vips.iter().zip(outcomes) {
+                let what = format!("{group} {}", vip.address);
+                found.outcome(
+                    what,
+                    outcome.map(|interface| format!("can go on {interface}")),
+                );
+            }
+        }
+        Err(error) => found.note("interfaces", Grade::Bad, error.to_string()),
+    }
+}
+
+fn ports(loaded: &Loaded, own: &NodeSpec, found: &mut Findings) {
+    let http = loaded.local.http.as_ref();
+    for address in own.addresses.iter().chain(http) {
+        let outcome = TcpListener::bind(address).map(|_| "can be listened on".to_owned());
+        let outcome = outcome.map_err(|error| match error.kind() {
+            ErrorKind::AddrInUse => {
+                "another process listens there (does had run already?)".to_owned()
+            }
+            ErrorKind::AddrNotAvailable => {
+                "this host does not have the address: is this the right node, is its interface up?"
+                    .to_owned()
+            }
+            _ => error.to_string(),
+        });
+        found.outcome(format!("port {address}"), outcome);
+    }
+}
+
+/// The data directory, or where it will be made.
+fn room(data_dir: &Path, found: &mut Findings) {
+    let what = format!("data directory {}", data_dir.display());
+    let Some(there) = data_dir.ancestors().find(|path| path.exists()) else {
+        return found.note(what, Grade::Bad, "no folder above it exists");
+    };
+    if let Err(error) = access(there, AccessFlags::W_OK | AccessFlags::X_OK) {
+        let text = format!("{} cannot be written to: {error}", there.display());
+        return found.note(what, Grade::Bad, text);
+    }
+    let free = match statvfs(there) {
+        Ok(system) => system.blocks_available() * system.fragment_size(),
+        Err(error) => return found.note(what, Grade::Bad, error.to_string()),
+    };
+    let grade = match free {
+        ..ROOM_NEEDED => Grade::Bad,
+        ROOM_NEEDED..ROOM_WISHED => Grade::Doubtful,
+        ROOM_WISHED.. => Grade::Good,
+    };
+    found.note(what, grade, format!("{} MiB free", free >> 20));
+}
+
+/// Leases are counted on clocks that nobody sets, so a wrong time of day endangers nothing but the reading of logs.
+fn clock(found: &mut Findings) {
+    // SAFETY: all zero is a valid timex: modes 0 only reads, and the kernel fills the rest in.
+    let mut time: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a timex of this function.
+    let state = unsafe { libc::adjtimex(&raw mut time) };
+    match state {
+        TIME_ERROR => found.note(
+            "clock",
+            Grade::Doubtful,
+            "nobody keeps its time of day (NTP): times in logs and events will differ between nodes; leases do not depend on it",
+        ),
+        0.. => found.note("clock", Grade::Good, "kept in time"),
+        _ => found.note("clock", Grade::Doubtful, std::io::Error::last_os_error().to_string()),
+    }
+}
+
+/// Every address of every other node, all at once.
+async fn peers(nodes: &[NodeSpec], node: &NodeName, found: &mut Findings) {
+    let mut asked = JoinSet::new();
+    for peer in nodes.iter().filter(|peer| peer.name != *node) {
+        for address in &peer.addresses {
+            let (name, address) = (peer.name.clone(), *address);
+            asked.spawn(async move { (name, address, reach(address).await) });
+        }
+    }
+    let mut answers = asked.join_all().await;
+    answers.sort_by(|one, other| (&one.0, one.1).cmp(&(&other.0, other.1)));
+    for (name, address, (grade, text)) in answers {
+        found.note(format!("peer {name} {address}"), grade, text);
+    }
+}
+
+async fn reach(address: SocketAddr) -> (Grade, String) {
+    match timeout(PEER_ANSWERS, TcpStream::connect(address)).await {
+        Ok(Ok(_)) => (Grade::Good, "answers".to_owned()),
+        Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => (
+            Grade::Doubtful,
+            "its host answers, and no daemon listens there yet".to_owned(),
+        ),
+        Ok(Err(error)) => (Grade::Bad, error.to_string()),
+        Err(_) => (
+            Grade::Bad,
+            "no answer within a second: is it up, does a firewall drop TCP to this port?"
+                .to_owned(),
+        ),
+    }
+}
