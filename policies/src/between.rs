@@ -4,6 +4,7 @@ use crate::fitness;
 use crate::names::{GroupName, NodeName};
 use crate::places::Places;
 use crate::veto::Veto;
+use crate::view::Presence;
 
 /// What other groups forbid a node for a group. An owner that would stay is judged only against what is planned
 /// already: of two groups that stand on one node, the one planned first stays. One that would come is judged against all.
@@ -16,6 +17,8 @@ pub(crate) fn vetoes(places: &Places, index: usize, node: &NodeName, stays: bool
         let there = others.iter().copied().filter(|&other| there(other));
         there.map(name).collect()
     };
+    // In maintenance a group stays with its owner even where that is lost.
+    let runs = |owner: &NodeName| !matches!(places.view.presence(owner), Presence::Lost);
     let mut vetoes = Vec::new();
     let to = there(relations.displacers(index));
     if !to.is_empty() {
@@ -31,7 +34,8 @@ pub(crate) fn vetoes(places: &Places, index: usize, node: &NodeName, stays: bool
             .filter(|&other| judges(other) && places.at(other) != Some(node))
             .map(|other| Veto::NotWith {
                 group: name(other),
-                owner: places.at(other).cloned(),
+                owner: places.at(other).filter(|owner| runs(owner)).cloned(),
+                listed: places.view.groups[other].scheme.lists(node),
             }),
     );
     vetoes

@@ -76,7 +76,7 @@ impl Choice {
 pub(crate) fn choose(places: &Places, index: usize) -> Choice {
     let (view, group) = (places.view, &places.view.groups[index]);
     if group.maintenance {
-        return in_maintenance(view, group);
+        return in_maintenance(places, index);
     }
     let owner = group.owner.as_ref();
     if let Some(owner) = owner.filter(|owner| matches!(view.presence(owner), Presence::Silent)) {
@@ -92,7 +92,10 @@ pub(crate) fn choose(places: &Places, index: usize) -> Choice {
         return Choice::new(
             None,
             Some(Cause::Stopped),
-            "stopped by an operator".to_owned(),
+            format!(
+                "stopped by an operator, until `hactl group start {}`",
+                group.name
+            ),
         );
     }
     let field = Field::judge(places, index, group.pinned.as_ref(), owner);
@@ -124,17 +127,31 @@ pub(crate) fn choose(places: &Places, index: usize) -> Choice {
     }
 }
 
-fn in_maintenance(view: &View, group: &GroupView) -> Choice {
+fn in_maintenance(places: &Places, index: usize) -> Choice {
+    let (view, group) = (places.view, &places.view.groups[index]);
     let owner = group.owner.as_ref();
-    let until = format!("until `hactl maintenance off {}`", group.name);
-    let reason = match owner.map(|owner| (owner, view.presence(owner))) {
-        None => format!("in maintenance: nothing starts it {until}"),
-        Some((owner, Presence::Lost)) => {
-            format!("{owner} is lost, but in maintenance nothing takes it over {until}")
+    let (off, start) = (
+        format!("`hactl maintenance off {}`", group.name),
+        format!("`hactl group start {}`", group.name),
+    );
+    let lost = |owner: &NodeName| matches!(view.presence(owner), Presence::Lost);
+    let reason = match (owner, group.stopped) {
+        (None, false) => format!("in maintenance: nothing starts it until {off}"),
+        (None, true) => {
+            format!("stopped by an operator, and in maintenance: {off} and {start} start it")
         }
-        Some((_, Presence::Online { .. } | Presence::Silent)) => {
-            format!("in maintenance: nothing moves it {until}")
+        (Some(owner), _) if lost(owner) => {
+            format!("{owner} is lost, but in maintenance nothing takes it over until {off}")
         }
+        (Some(_), true) => format!(
+            "in maintenance: an operator stopped it, and it stops after {off}; {start} takes that back"
+        ),
+        (Some(owner), false) => match between::vetoes(places, index, owner, true).first() {
+            None => format!("in maintenance: nothing moves it until {off}"),
+            Some(veto) => {
+                format!("in maintenance: {owner} {veto}, but nothing moves it until {off}")
+            }
+        },
     };
     Choice::new(owner, None, reason)
 }
@@ -189,7 +206,7 @@ fn leaves(view: &View, group: &GroupView, owner: &NodeName) -> Option<(Cause, St
         return Some((Cause::OwnerDrained, "is drained".to_owned()));
     }
     if node.is_some_and(|node| node.leaving) {
-        return Some((Cause::OwnerLeaving, "is ending".to_owned()));
+        return Some((Cause::OwnerLeaving, Veto::Leaving.to_string()));
     }
     if !group.scheme.lists(owner) {
         let what = "is not among the group's nodes any more".to_owned();
@@ -216,7 +233,12 @@ fn leave(group: &GroupView, field: &Field, owner: &NodeName, cause: Cause, what:
         }
         None => {
             let others = words::refused(field, Some(owner));
-            let reason = format!("{owner} {what}, but nobody else can take it: {others}");
+            let reason = match cause {
+                Cause::OwnerLeaving => format!(
+                    "{owner} {what}, and the group stops with its daemon: nobody else can take it ({others})"
+                ),
+                _ => format!("{owner} {what}, but nobody else can take it: {others}"),
+            };
             Choice::stay(owner, reason)
         }
     }
@@ -229,14 +251,14 @@ fn leave(group: &GroupView, field: &Field, owner: &NodeName, cause: Cause, what:
 /// is the best.
 fn hold(view: &View, group: &GroupView, field: &Field, owner: &NodeName) -> Choice {
     let Some(present) = field.get(owner) else {
-        return Choice::stay(owner, "it owns the group".to_owned());
+        return Choice::stay(owner, format!("{owner} owns the group"));
     };
     let Some(best) = field.better(present) else {
         return Choice::stay(owner, keeps(group, field, present));
     };
     let Some(wait) = group.scheme.failback().wait(view.lease) else {
         let reason = format!(
-            "it owns the group, and failback to {} is manual",
+            "{owner} owns the group, and failback to {} is manual",
             best.node()
         );
         return Choice::stay(owner, reason);
@@ -254,7 +276,7 @@ fn hold(view: &View, group: &GroupView, field: &Field, owner: &NodeName) -> Choi
         }
         Some(left) => Choice {
             again_in: Some(left),
-            ..Choice::stay(owner, format!("it owns the group until {stable}"))
+            ..Choice::stay(owner, format!("{owner} owns the group until {stable}"))
         },
     }
 }
@@ -272,7 +294,8 @@ fn keeps(group: &GroupView, field: &Field, present: &Judged) -> String {
         }
         None => scheme::first(group, field, present, None),
         Some((judged, hindrance)) => format!(
-            "it owns the group; {} is preferred, but {}",
+            "{} owns the group; {} is preferred, but {}",
+            present.node(),
             judged.node(),
             words::hindered(hindrance, judged.node())
         ),

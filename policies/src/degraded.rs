@@ -1,4 +1,5 @@
-//! Nodes that carry more than their home groups. Derived from the owners, never stored.
+//! Nodes that carry a mutual-takeover group of another home, beside or instead of their own. It says nothing of their
+//! capacity. Derived from the owners, never stored.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +19,7 @@ pub struct Degraded {
     pub reason: String,
 }
 
-/// The nodes that carry more than their home groups, from the owners as they are in the view.
+/// The nodes that carry a mutual-takeover group of another home, from the owners as they are in the view.
 #[must_use]
 pub fn degraded(view: &View) -> Vec<Degraded> {
     let owners = view.groups.iter().map(|group| group.owner.clone());

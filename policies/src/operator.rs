@@ -121,7 +121,8 @@ fn settled(group: &GroupView, field: &Field, present: &Judged) -> Result<(), Ref
             let why = words::hindered(hindrance, node);
             let name = &group.name;
             Err(Refused(format!(
-                "{name} prefers {node}, but there {why}; `hactl failover {name} --to {node}` moves it all the same"
+                "{name} prefers {node}, but {why}; `hactl failover {name} --to {node}` moves it all the same, without {}",
+                hindrance.follower
             )))
         }
         Some(_) | None => Ok(()),
@@ -223,11 +224,10 @@ fn named<'a>(group: &GroupView, field: &'a Field, node: &NodeName) -> Result<&'a
         return Ok(judged);
     }
     let why = words::vetoes(&judged.vetoes);
-    let remedy = judged
-        .vetoes
-        .iter()
-        .find_map(|veto| remedy(veto, group, node));
-    let remedy = remedy.map_or(String::new(), |remedy| format!("; {remedy}"));
+    // What lifts one of several would be no remedy.
+    let remedies = judged.vetoes.iter().map(|veto| remedy(veto, group, node));
+    let remedies: Option<Vec<String>> = remedies.collect();
+    let remedy = remedies.map_or(String::new(), |all| format!("; {}", all.join(", and ")));
     Err(Refused(format!(
         "{node} cannot take {name}: it {why}{remedy}"
     )))
@@ -236,9 +236,9 @@ fn named<'a>(group: &GroupView, field: &'a Field, node: &NodeName) -> Result<&'a
 /// A command that lifts a veto, where there is one.
 fn remedy(veto: &Veto, group: &GroupView, node: &NodeName) -> Option<String> {
     match veto {
-        Veto::Drained => Some(format!("`hactl node resume {node}` takes it back")),
+        Veto::Drained => Some(format!("`hactl node resume {node}` ends that")),
         Veto::Banned(_) => Some(format!("`hactl group clear {}` forgets that", group.name)),
-        Veto::NotWith { group, owner } => owner
+        Veto::NotWith { group, owner, .. } => owner
             .as_ref()
             .map(|_| format!("`hactl failover {group} --to {node}` moves both")),
         Veto::GivesWay { .. } | Veto::Apart { .. } => {
@@ -261,8 +261,10 @@ fn successor<'a>(group: &GroupView, field: &'a Field) -> Result<&'a Judged, Refu
         .find(|judged| Some(judged.node()) != group.owner.as_ref());
     best.ok_or_else(|| match (&group.owner, words::followed(field).first()) {
         (Some(_), Some((followed, _))) => {
-            let both = format!("`hactl failover {followed}` moves both");
-            Refused(format!("{name} follows {followed}; {both}"))
+            let both = format!("`hactl failover {followed}` takes it along");
+            Refused(format!(
+                "{name} follows {followed}, and moves only with it: {both}"
+            ))
         }
         (Some(owner), None) => {
             let why = words::refused(field, Some(owner));

@@ -16,7 +16,7 @@ pub struct Plan {
     pub decisions: Vec<Decision>,
     /// When planning again may give another answer although nothing else changed (a failback that becomes due), from now.
     pub again_in: Option<Duration>,
-    /// The nodes that carry more than their home groups once the plan is carried out.
+    /// The nodes that carry a mutual-takeover group of another home once the plan is carried out.
     pub degraded: Vec<Degraded>,
 }
 
@@ -48,6 +48,8 @@ pub enum Idle {
         /// The groups that it gives way to, in the order of the file.
         by: Vec<GroupName>,
     },
+    /// It is in maintenance, and nothing starts it.
+    Maintenance,
     /// No node can take it.
     NoCandidate,
 }

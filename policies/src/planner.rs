@@ -85,14 +85,11 @@ fn settle(view: &View, rules: &Rules) -> (Vec<Choice>, Option<Duration>) {
     (trail, again_in)
 }
 
-/// What moved in one step moved for the cause of that step, not because another group came after it had gone.
+/// What moved in one step moved for the cause and the reason of that step, not because another group came after it had
+/// gone.
 fn truer(told: Choice, step: Choice) -> Choice {
     let one_step = !step.stepwise && step.cause.is_some() && step.owner == told.owner;
-    if one_step && step.cause != told.cause {
-        step
-    } else {
-        told
-    }
+    if one_step { step } else { told }
 }
 
 /// Where the rounds led is told as one move each. If that leads elsewhere, and nothing moves from there either, the

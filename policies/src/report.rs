@@ -38,7 +38,9 @@ fn idle(view: &View, group: &GroupView, field: &Field) -> Idle {
         .iter()
         .map(|other| &other.name)
         .filter(|name| to.contains(name));
-    if to.is_empty() || group.maintenance {
+    if group.maintenance {
+        Idle::Maintenance
+    } else if to.is_empty() {
         Idle::NoCandidate
     } else {
         Idle::Displaced {
@@ -79,7 +81,7 @@ fn candidates(
         .collect()
 }
 
-/// Why an eligible node does not get the group, and what would have to change.
+/// Why an eligible node does not get the group, and what would have to change for it to get it.
 fn standby(
     view: &View,
     group: &GroupView,
@@ -88,29 +90,42 @@ fn standby(
     owner: Option<&NodeName>,
 ) -> (String, Option<String>) {
     let name = &group.name;
-    if group.maintenance {
-        let change = format!("`hactl maintenance off {name}`");
-        return ("the group is in maintenance".to_owned(), Some(change));
-    }
-    if group.stopped {
-        let change = format!("`hactl group start {name}`");
-        return ("the group is stopped".to_owned(), Some(change));
-    }
-    let Some(owner) = owner else {
-        let change = format!("`hactl group start {name}`");
-        return (
-            "the group is stopped".to_owned(),
-            group.stopped.then_some(change),
-        );
+    let waits = |owner: &&NodeName| !matches!(view.presence(owner), Presence::Online { .. });
+    let mut others = field.eligible().filter(|one| Some(one.node()) != owner);
+    let best = others.next().map(Judged::node) == Some(judged.node());
+    // Where nobody has the group, or nobody who could keep it, it goes to the best by itself.
+    let comes = best && owner.is_none_or(|owner| waits(&owner));
+    let mut steps = Vec::new();
+    let why = if group.maintenance {
+        steps.push(format!("`hactl maintenance off {name}`"));
+        match group.stopped {
+            true => "the group is stopped, and in maintenance".to_owned(),
+            false => "the group is in maintenance".to_owned(),
+        }
+    } else if let Some(owner) =
+        owner.filter(|owner| matches!(view.presence(owner), Presence::Silent))
+    {
+        steps.push(format!("when the lease of {owner} has ended"));
+        format!("{owner} may still hold its lease")
+    } else if group.stopped || owner.is_none() {
+        "the group is stopped".to_owned()
+    } else {
+        return match owner.and_then(|owner| field.get(owner)) {
+            Some(chosen) => against(view, group, field, judged, chosen),
+            None => ("its owner must give the group up first".to_owned(), None),
+        };
     };
-    if let Presence::Silent = view.presence(owner) {
-        let change = format!("when the lease of {owner} has ended");
-        return (format!("{owner} may still hold its lease"), Some(change));
+    if group.stopped {
+        steps.push(format!("`hactl group start {name}`"));
     }
-    match field.get(owner) {
-        Some(chosen) => against(view, group, field, judged, chosen),
-        None => (format!("{owner} must give the group up first"), None),
+    if !comes {
+        steps.push(failover(group, judged.node()));
     }
+    (why, Some(steps.join(", then ")))
+}
+
+fn failover(group: &GroupView, node: &NodeName) -> String {
+    format!("`hactl failover {} --to {node}`", group.name)
 }
 
 /// Why an eligible node does not get a group whose owner is well.
@@ -122,18 +137,25 @@ fn against(
     chosen: &Judged,
 ) -> (String, Option<String>) {
     let (node, owner) = (judged.node(), chosen.node());
-    let failover = format!("`hactl failover {} --to {node}`", group.name);
+    let failover = failover(group, node);
+    let before = (!judged.pinned, judged.place) < (!chosen.pinned, chosen.place);
     if let Some(hindrance) = judged
         .hindered
         .as_ref()
-        .filter(|_| chosen.hindered.is_none())
+        .filter(|_| before && chosen.hindered.is_none())
     {
-        let why = words::hindered(hindrance, node);
-        let lifted = hindrance.veto.as_ref();
-        return (
-            why,
-            lifted.map(|veto| veto.change(&hindrance.follower, node)),
-        );
+        let follower = &hindrance.follower;
+        let lifted = match &hindrance.veto {
+            Some(veto) => veto.change(follower, node),
+            None => format!("when {node} is among the nodes of {follower} in the file"),
+        };
+        let returns = group.scheme.failback().wait(view.lease).is_some();
+        let change = match (judged.beats(chosen), returns) {
+            (true, true) => lifted,
+            (true, false) => format!("{lifted}, then `hactl failback {}`", group.name),
+            (false, _) => format!("{lifted}, then {failover}"),
+        };
+        return (words::hindered(hindrance, node), Some(change));
     }
     if judged.beats(chosen) {
         return match field.better(chosen) {

@@ -48,8 +48,10 @@ pub enum Veto {
     NotWith {
         /// Which.
         group: GroupName,
-        /// Where that one is, if anywhere.
+        /// Where that one runs, if anywhere.
         owner: Option<NodeName>,
+        /// Whether that one may run here at all.
+        listed: bool,
     },
 }
 
@@ -63,31 +65,37 @@ impl fmt::Display for Veto {
             Self::Leaving => f.write_str("is shutting down"),
             Self::NotReady(why) => write!(f, "is not ready ({why})"),
             Self::ReadinessUnknown => f.write_str("has not said whether it is ready"),
-            Self::Banned(why) => write!(f, "failed to start it ({why})"),
+            Self::Banned(why) => write!(f, "failed to start this group ({why})"),
             Self::NotQueued => f.write_str("is not yet in the queue"),
             Self::Full {
                 would_carry,
                 capacity,
-            } => write!(f, "has no room: it would carry {would_carry} of {capacity}"),
+            } => write!(
+                f,
+                "has no room: with this group it would carry {would_carry} of {capacity}"
+            ),
             Self::GivesWay { to } => {
                 let verb = if to.len() == 1 {
                     "displaces"
                 } else {
                     "displace"
                 };
-                write!(f, "runs {}, which {verb} it", words::and(to))
+                write!(f, "runs {}, which {verb} this group", words::and(to))
             }
             Self::Apart { from } => {
                 write!(
                     f,
-                    "has {}, with which it must not share a node",
+                    "has {}, with which this group must not share a node",
                     words::and(from)
                 )
             }
-            Self::NotWith { group, owner } => match owner {
-                Some(owner) => write!(f, "does not have {group}, which it follows ({owner} has)"),
-                None => write!(f, "does not have {group}, which it follows (nobody has)"),
-            },
+            Self::NotWith { group, owner, .. } => {
+                write!(f, "does not have {group}, with which this group goes (")?;
+                match owner {
+                    Some(owner) => write!(f, "{group} is on {owner})"),
+                    None => write!(f, "{group} runs nowhere)"),
+                }
+            }
         }
     }
 }
@@ -101,8 +109,8 @@ impl Veto {
             Self::Silent => format!("when {node} renews its lease again"),
             Self::Drained => format!("`hactl node resume {node}`"),
             Self::Leaving => format!("when the daemon of {node} runs again"),
-            Self::NotReady(_) => format!("when {node} says that it is ready"),
-            Self::ReadinessUnknown => format!("when {node} has said that it is ready"),
+            Self::NotReady(_) => format!("when {node} says that it is ready for {group}"),
+            Self::ReadinessUnknown => format!("when {node} has said that it is ready for {group}"),
             Self::Banned(_) => format!("`hactl group clear {group}`, or wait until the ban ends"),
             Self::NotQueued => format!("when {node} has joined the queue"),
             Self::Full { .. } => {
@@ -110,7 +118,16 @@ impl Veto {
             }
             Self::GivesWay { to } => format!("when {}", leave(to, node)),
             Self::Apart { from } => format!("when {}", leave(from, node)),
-            Self::NotWith { group, .. } => format!("when {group} runs on {node}"),
+            Self::NotWith {
+                group,
+                listed: true,
+                ..
+            } => format!("when {group} runs on {node}"),
+            Self::NotWith { group, .. } => {
+                format!(
+                    "when {node} is among the nodes of {group} in the file, and {group} runs there"
+                )
+            }
         }
     }
 }

@@ -49,7 +49,7 @@ pub(crate) fn refused(field: &Field, but: Option<&NodeName>) -> String {
 pub(crate) fn nobody(field: &Field) -> String {
     match followed(field).as_slice() {
         [] => {}
-        [(group, None), ..] => return format!("it follows {group}, which has no owner"),
+        [(group, None), ..] => return format!("it follows {group}, which runs nowhere"),
         [(group, Some(owner))] => return format!("it follows {group} {}", unable(field, owner)),
         several @ [_, _, ..] => {
             let places = several.iter().map(|(group, owner)| match owner {
@@ -91,7 +91,7 @@ pub(crate) fn followed(field: &Field) -> Vec<(&GroupName, Option<&NodeName>)> {
     let vetoes = field.all().flat_map(|judged| &judged.vetoes);
     let mut found: Vec<(&GroupName, Option<&NodeName>)> = vetoes
         .filter_map(|veto| match veto {
-            Veto::NotWith { group, owner } => Some((group, owner.as_ref())),
+            Veto::NotWith { group, owner, .. } => Some((group, owner.as_ref())),
             Veto::Lost
             | Veto::Silent
             | Veto::Drained
@@ -118,13 +118,17 @@ fn unable(field: &Field, owner: &NodeName) -> String {
     }
 }
 
-/// "logs, which goes with it, could not run there (h1 is not ready)", said of a node.
+/// "logs, which goes with it, could not run there (h1 is not ready for logs: disk full)", said of a node.
 pub(crate) fn hindered(hindrance: &Hindrance, node: &NodeName) -> String {
     let follower = &hindrance.follower;
     let why = match &hindrance.veto {
+        Some(Veto::NotReady(why)) => format!("{node} is not ready for {follower}: {why}"),
+        Some(Veto::ReadinessUnknown) => {
+            format!("{node} has not said whether it is ready for {follower}")
+        }
         Some(Veto::Banned(why)) => format!("{node} failed to start {follower}: {why}"),
         Some(veto) => format!("{node} {veto}"),
-        None => format!("{node} is not among its nodes"),
+        None => format!("{node} is not among the nodes of {follower}"),
     };
     format!("{follower}, which goes with it, could not run there ({why})")
 }

@@ -71,6 +71,7 @@ fn then(fate: &Fate) -> String {
         FateState::Keeps => format!("{}, kept", list(&fate.after)),
         FateState::Displaced => "displaced".to_owned(),
         FateState::Stopped => "stopped".to_owned(),
+        FateState::Maintenance => "down: in maintenance".to_owned(),
         FateState::NoQuorum => "stopped: no quorum".to_owned(),
     }
 }
@@ -85,6 +86,9 @@ fn outage(fate: &Fate) -> String {
         }
         (Outage::Lasting, FateState::NoQuorum | FateState::Keeps) => {
             "until a majority is back".to_owned()
+        }
+        (Outage::Lasting, FateState::Maintenance) => {
+            format!("until maintenance ends, or {} is back", list(&fate.before))
         }
         (Outage::Lasting, FateState::Displaced) => "as long as it gives way".to_owned(),
         (Outage::Lasting, FateState::Stopped | FateState::Runs) => {

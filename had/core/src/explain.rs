@@ -183,8 +183,21 @@ impl Node {
             names.join(", ")
         };
         if !group.policy.displaces().is_empty() {
-            let others = names(group.policy.displaces());
-            notes.push(format!("where it runs, {others} gives way"));
+            let (rests, gives_way): (Vec<_>, Vec<_>) = group
+                .policy
+                .displaces()
+                .iter()
+                .cloned()
+                .partition(|other| state.in_maintenance(other));
+            if !gives_way.is_empty() {
+                notes.push(format!("where it runs, {} gives way", names(&gives_way)));
+            }
+            if !rests.is_empty() {
+                notes.push(format!(
+                    "{} gives way to it only after maintenance",
+                    names(&rests)
+                ));
+            }
         }
         if !group.with.is_empty() {
             notes.push(format!("it runs only where {} runs", names(&group.with)));
@@ -287,7 +300,7 @@ fn present_text(
         return format!("it runs nowhere: {reason}");
     }
     match (&decided.owner, &decision.idle, decision.cause) {
-        (None, Some(Idle::Stopped | Idle::Displaced { .. } | Idle::NoCandidate), _) => {
+        (None, Some(_), _) => {
             format!("it runs nowhere: {}", decision.reason)
         }
         (None, None, _) => format!("it is about to be placed: {}", decision.reason),
@@ -302,6 +315,18 @@ fn present_text(
             "it came there because: {reason}; it is about to move: {}",
             decision.reason
         ),
+    }
+}
+
+/// Everything that must change: the commands, then what is to be waited for.
+fn all_of(changes: impl Iterator<Item = String>) -> String {
+    let (waits, commands): (Vec<_>, Vec<_>) = changes.partition(|one| one.starts_with("when "));
+    let waits: Vec<_> = waits.iter().map(|wait| &wait["when ".len()..]).collect();
+    let (commands, waits) = (commands.join(" and "), waits.join(" and "));
+    match (commands.is_empty(), waits.is_empty()) {
+        (false, false) => format!("{commands}, and wait until {waits}"),
+        (false, true) => commands,
+        (true, _) => format!("when {waits}"),
     }
 }
 
@@ -320,15 +345,10 @@ fn line(group: &GroupName, candidate: &Candidate, reason: &str) -> CandidateLine
         Verdict::Standby { why, change } => (VerdictWord::Standby, why.clone(), change.clone()),
         Verdict::Vetoed(vetoes) => {
             let why: Vec<_> = vetoes.iter().map(ToString::to_string).collect();
-            let change: Vec<_> = vetoes
+            let changes = vetoes
                 .iter()
-                .map(|veto| veto.change(group, &candidate.node))
-                .collect();
-            (
-                VerdictWord::Refused,
-                why.join("; "),
-                Some(change.join("; ")),
-            )
+                .map(|veto| veto.change(group, &candidate.node));
+            (VerdictWord::Refused, why.join("; "), Some(all_of(changes)))
         }
     };
     CandidateLine {

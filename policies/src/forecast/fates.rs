@@ -78,13 +78,11 @@ pub(super) fn with_majority(view: &View, seats: &Seats, sides: &Sides) -> Outcom
     let told = |fate: Fate| {
         let why = cut_off(&fate.why, sides);
         let keeps = view.group(&fate.group).is_some_and(|group| group.keeps);
-        let old = fate.before.as_ref();
-        let old = old.filter(|old| keeps && sides.cut_off.contains(old));
-        let why = match old {
-            Some(old) => format!("{old} keeps it running there; to the majority {why}"),
-            None => why,
-        };
-        Fate { why, ..fate }
+        let old = fate.before.clone();
+        match old.filter(|old| keeps && sides.cut_off.contains(old)) {
+            Some(old) => kept(fate, &old, &why),
+            None => Fate { why, ..fate },
+        }
     };
     Outcome {
         groups: groups
@@ -92,6 +90,29 @@ pub(super) fn with_majority(view: &View, seats: &Seats, sides: &Sides) -> Outcom
             .map(told)
             .collect(),
         degraded: plan.degraded,
+    }
+}
+
+/// A group that its owner keeps running where it is cut off: the majority starts it a second time, or cannot.
+fn kept(fate: Fate, old: &NodeName, why: &str) -> Fate {
+    let keeps = format!("{old} is cut off and keeps running it");
+    let why = why
+        .strip_prefix(&format!("{old} is cut off; "))
+        .unwrap_or(why);
+    match &fate.after {
+        Some(new) => Fate {
+            why: format!(
+                "{keeps}; the majority takes {old} for lost and starts it on {new}: {why}"
+            ),
+            ..fate
+        },
+        None => Fate {
+            why: format!("{keeps}; the majority cannot start it: {why}"),
+            after: Some(old.clone()),
+            state: FateState::Keeps,
+            outage: Outage::None,
+            ..fate
+        },
     }
 }
 
@@ -128,7 +149,10 @@ fn fate(after: &View, before: &GroupView, decision: Decision, takeover: Outage) 
     let state = match (&owner, &decision.idle) {
         (Some(_), _) => FateState::Runs,
         (None, Some(Idle::Displaced { .. })) => FateState::Displaced,
-        (None, Some(Idle::Stopped | Idle::NoCandidate) | None) => FateState::Stopped,
+        (None, _) if before.maintenance && before.owner.is_some() => FateState::Maintenance,
+        (None, Some(Idle::Stopped | Idle::Maintenance | Idle::NoCandidate) | None) => {
+            FateState::Stopped
+        }
     };
     let outage = match (&owner, &before.owner) {
         (None, _) => Outage::Lasting,

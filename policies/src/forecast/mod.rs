@@ -43,7 +43,7 @@ pub struct Forecast {
     pub summary: String,
     /// One for each group, in the order of the view.
     pub groups: Vec<Fate>,
-    /// The nodes that would carry more than their home groups.
+    /// The nodes that would carry a mutual-takeover group of another home.
     pub degraded: Vec<Degraded>,
     /// What else an operator should know, a sentence each.
     pub notes: Vec<String>,
@@ -76,9 +76,11 @@ pub enum FateState {
     Displaced,
     /// It has no owner: no node can take it, or an operator stopped it.
     Stopped,
+    /// It is in maintenance: nobody takes it over from a lost owner.
+    Maintenance,
     /// No part of the cluster has a majority: it stops at the lease's end.
     NoQuorum,
-    /// No majority either, but its owner goes on (`on_quorum_loss = "keep"`).
+    /// Its owner goes on without a majority (`on_quorum_loss = "keep"`), and nobody else has it.
     Keeps,
 }
 

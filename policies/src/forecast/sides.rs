@@ -88,7 +88,7 @@ fn named(nodes: &[NodeName], known: &[NodeName]) -> Result<(), Refused> {
 /// Every node is in one part, and only in one.
 fn whole(parts: &[Vec<NodeName>], known: &[NodeName]) -> Result<(), Refused> {
     let refused = |text: String| Err(Refused(text));
-    if parts.len() < 2 {
+    if parts.iter().filter(|part| !part.is_empty()).count() < 2 {
         return refused("a split has at least two parts, such as h1,h2/h3".to_owned());
     }
     if parts.iter().any(Vec::is_empty) {

@@ -55,7 +55,8 @@ fn clause(fate: &Fate) -> Option<String> {
         (FateState::Runs, None, Some(after)) => Some(format!("{group} starts on {after}")),
         (FateState::Displaced, Some(_), _) => Some(format!("{group} gives way")),
         (FateState::Stopped, Some(_), _) => Some(format!("{group} stops")),
-        (FateState::Displaced | FateState::Stopped, None, _)
+        (FateState::Maintenance, Some(_), _) => Some(format!("{group} is not taken over")),
+        (FateState::Displaced | FateState::Stopped | FateState::Maintenance, None, _)
         | (FateState::Runs, _, None)
         | (FateState::NoQuorum | FateState::Keeps, _, _) => None,
     }
@@ -102,7 +103,7 @@ fn majority(seats: &Seats, sides: &Sides) -> String {
     let needed = voters / 2 + 1;
     match there.checked_sub(needed) {
         None => {
-            format!("{needed} of {voters} voters are needed to go on, and nowhere are so many left")
+            format!("{needed} of {voters} voters are needed to go on, and no part has that many")
         }
         Some(0) => format!(
             "{there} of {voters} voters go on; with one more lost, nothing can be decided any more"
@@ -124,7 +125,7 @@ fn cut_off(view: &View, sides: &Sides, fates: &[Fate]) -> Option<String> {
     let nodes = and(&sides.cut_off);
     let twice: Vec<&GroupName> = fates
         .iter()
-        .filter(|fate| twice(view, sides, fate).is_some())
+        .filter(|fate| fate.state == FateState::Keeps || twice(view, sides, fate).is_some())
         .map(|fate| &fate.group)
         .collect();
     let but = if twice.is_empty() {
@@ -164,7 +165,11 @@ fn kept(view: &View, sides: &Sides, fate: &Fate) -> Option<String> {
         ));
     }
     let owner = before.as_ref().filter(|_| fate.state == FateState::Keeps)?;
-    let risk = "should a majority form elsewhere, it has two owners";
+    let risk = if sides.goes_on.is_empty() {
+        "should a majority form elsewhere, it has two owners"
+    } else {
+        "should a node of the majority be able to take it, it has two owners"
+    };
     Some(format!(
         "{group} keeps running on {owner} without a majority: {risk}"
     ))

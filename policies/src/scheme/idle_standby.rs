@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::{Ranked, level_with};
 use crate::field::{Field, Judged};
 use crate::names::NodeName;
+use crate::words;
 
 pub(super) fn ranked(priorities: &BTreeMap<NodeName, i64>) -> Vec<Ranked> {
     let mut nodes: Vec<_> = priorities.iter().collect();
@@ -23,13 +24,30 @@ pub(super) fn ranked(priorities: &BTreeMap<NodeName, i64>) -> Vec<Ranked> {
         .collect()
 }
 
-pub(super) fn first(field: &Field, chosen: &Judged) -> String {
+/// `told` is a node of which the reason has already told why it does not have the group.
+pub(super) fn first(
+    field: &Field,
+    chosen: &Judged,
+    alone: bool,
+    told: Option<&NodeName>,
+) -> String {
     let highest = "highest priority among the eligible";
     let (tied, first) = level_with(field, chosen);
-    match (tied.is_empty(), first) {
+    let first = match (tied.is_empty(), first) {
+        _ if alone => "the only eligible node".to_owned(),
         (true, _) => highest.to_owned(),
         (false, true) => format!("{highest}, before {tied} by name alone"),
         (false, false) => format!("{highest}, level with {tied}"),
+    };
+    let preferred = field
+        .all()
+        .find(|judged| !judged.eligible() && judged.beats(chosen) && told != Some(judged.node()));
+    match preferred {
+        None => first,
+        Some(preferred) => {
+            let (node, why) = (preferred.node(), words::vetoes(&preferred.vetoes));
+            format!("{first}; {node} has a higher priority, but {why}")
+        }
     }
 }
 

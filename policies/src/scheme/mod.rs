@@ -150,7 +150,7 @@ impl Scheme {
                 primary, backup, ..
             } => simple_failover::ranked(primary, backup),
             Self::MutualTakeover { home, .. } => {
-                mutual_takeover::ranked(places, index, home, &listed)
+                mutual_takeover::ranked(places, index, home, &listed, stays)
             }
         }
     }
@@ -166,7 +166,6 @@ pub(crate) fn first(
 ) -> String {
     let owner = group.owner.as_ref();
     let alone = field.all().count() > 1 && field.best_but(chosen.node()).is_none();
-    let only = || "the only eligible node".to_owned();
     if !field.follows().is_empty() {
         let followed = words::and(field.follows());
         return match owner == Some(chosen.node()) {
@@ -181,8 +180,7 @@ pub(crate) fn first(
         Scheme::IdleStandby { .. } if field.all().count() == 1 => {
             "the only node of the group".to_owned()
         }
-        Scheme::IdleStandby { .. } if alone => only(),
-        Scheme::IdleStandby { .. } => idle_standby::first(field, chosen),
+        Scheme::IdleStandby { .. } => idle_standby::first(field, chosen, alone, told),
         Scheme::RotatingStandby { .. } => rotating_standby::first(field, chosen, owner),
         Scheme::SimpleFailover { primary, .. } => {
             simple_failover::first(field, chosen, primary, told)

@@ -50,8 +50,8 @@ pub(super) fn ranked(
     index: usize,
     home: &NodeName,
     listed: &[&NodeName],
+    stays: Option<&NodeName>,
 ) -> Vec<Ranked> {
-    let owner = places.view.groups[index].owner.as_ref();
     let mut partners: Vec<(&NodeName, Burden)> = listed
         .iter()
         .filter(|node| **node != home)
@@ -67,7 +67,7 @@ pub(super) fn ranked(
     }];
     for (node, burden) in &partners {
         let lighter = |other: &&(&NodeName, Burden)| other.1.compare(*burden).is_lt();
-        let carries = if owner == Some(*node) {
+        let carries = if stays == Some(*node) {
             "carries"
         } else {
             "would carry"
@@ -110,7 +110,7 @@ pub(super) fn first(
     let (tied, first) = level_with(field, chosen);
     let tie = match (tied.is_empty(), first) {
         (true, _) => String::new(),
-        (false, true) => format!(", before {tied} by its place in the file alone"),
+        (false, true) => format!(", before {tied} by its place among the partners alone"),
         (false, false) => format!(", as {tied}"),
     };
     format!(
@@ -128,13 +128,13 @@ pub(super) fn behind(judged: &Judged, chosen: &Judged, home: &NodeName) -> Strin
         return format!("{other} has it, and it never moves for load alone");
     }
     if judged.ties(chosen) {
-        return format!("would be as full as {other}, which is before it in the file");
+        return format!("would be as full as {other}, which is before it among the partners");
     }
     format!("{other} would be less full{}", load(chosen))
 }
 
-/// " (3 of 4)".
+/// " (load 3 of 4)".
 fn load(judged: &Judged) -> String {
     let burden = judged.ranked.burden.as_ref();
-    burden.map_or(String::new(), |burden| format!(" ({burden})"))
+    burden.map_or(String::new(), |burden| format!(" (load {burden})"))
 }

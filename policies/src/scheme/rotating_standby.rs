@@ -55,7 +55,10 @@ fn waiting<'a>(group: &GroupView, listed: &[&'a NodeName]) -> Vec<&'a NodeName> 
 
 pub(super) fn first(field: &Field, chosen: &Judged, owner: Option<&NodeName>) -> String {
     if owner == Some(chosen.node()) {
-        return "it has the group, and a rotating group never moves back by itself".to_owned();
+        return format!(
+            "{} has the group, and keeps it as long as it can run it",
+            chosen.node()
+        );
     }
     let mut passed: Vec<&Judged> = field
         .all()
@@ -76,7 +79,7 @@ pub(super) fn first(field: &Field, chosen: &Judged, owner: Option<&NodeName>) ->
 pub(super) fn behind(judged: &Judged, chosen: &Judged) -> String {
     if judged.place < chosen.place {
         format!(
-            "{} has the group, and a rotating group never moves back by itself",
+            "{} has the group, and keeps it as long as it can run it",
             chosen.node()
         )
     } else {

@@ -72,6 +72,7 @@ fn decision(decision: &Decision, before: Option<&NodeName>) -> String {
         Some(Idle::Displaced { by }) => {
             writeln!(text, "  idle: displaced by {}", list(by)).unwrap()
         }
+        Some(Idle::Maintenance) => writeln!(text, "  idle: in maintenance").unwrap(),
         Some(Idle::NoCandidate) => writeln!(text, "  idle: no node may take it now").unwrap(),
         None => {}
     }
@@ -161,6 +162,7 @@ fn told(view: &View, seats: &Seats, scenario: &Scenario) -> String {
             FateState::Runs => "runs",
             FateState::Displaced => "gives way",
             FateState::Stopped => "is down",
+            FateState::Maintenance => "is down in maintenance",
             FateState::NoQuorum => "stops for lack of a majority",
             FateState::Keeps => "goes on without a majority",
         };

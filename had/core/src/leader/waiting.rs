@@ -134,7 +134,7 @@ impl Leader {
         }
         let decision = self.decisions.iter().find(|one| one.group == *group)?;
         match decision.idle {
-            Some(Idle::Displaced { .. } | Idle::NoCandidate) => {
+            Some(Idle::Displaced { .. } | Idle::Maintenance | Idle::NoCandidate) => {
                 let text = format!("{group} may run again, and waits: {}", decision.reason);
                 Some(Ok((text, BTreeMap::new())))
             }

@@ -248,7 +248,7 @@ fn condition(
     if decided.owner.is_none() {
         return match decision.and_then(|decision| decision.idle.as_ref()) {
             Some(Idle::Displaced { .. }) => GroupCondition::Displaced,
-            Some(Idle::Stopped | Idle::NoCandidate) => GroupCondition::Stopped,
+            Some(Idle::Stopped | Idle::Maintenance | Idle::NoCandidate) => GroupCondition::Stopped,
             // It is about to be placed.
             None => GroupCondition::Starting,
         };
