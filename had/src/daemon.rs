@@ -30,7 +30,7 @@ use crate::inbound::Doorman;
 use crate::operator::LocalOperator;
 use crate::peers::{self, Peers};
 use crate::transport::PeerTransport;
-use crate::{admin, check, clock, http, tls, vips};
+use crate::{admin, check, clock, http, supervisor, tls, vips};
 
 /// The name under which the store keeps the name of its node.
 const NODE_KEY: &str = "node";
@@ -346,11 +346,15 @@ impl Daemon {
         let socket = admin::serve_socket(&asked.socket, operator.clone(), forward).await;
         let socket = socket.map_err(|error| here(&error))?;
         if let Some(address) = loaded.local.http {
-            http::serve(address, operator)
+            http::serve(address, operator.clone())
                 .await
                 .map_err(|error| here(&error))?;
         }
-        tracing::info!("{node} runs in cluster {} (gate: {rung})", spec.name);
+        let stands = format!("{node} runs in cluster {} (gate: {rung})", spec.name);
+        tracing::info!("{stands}");
+        supervisor::ready(&stands);
+        supervisor::keep_alive(Arc::clone(&operator));
+        supervisor::show(operator);
         Ok(Self {
             inbox,
             net,
@@ -393,6 +397,7 @@ impl Daemon {
             let next = if asked {
                 Input::Abort
             } else {
+                supervisor::stopping();
                 Input::Event(Event::Shutdown)
             };
             self.inbox.send(next);

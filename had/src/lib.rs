@@ -10,6 +10,7 @@
 //! | [`operator`] | what they are answered |
 //! | [`inbound`], [`transport`] | what peers say, and what the consensus says to them |
 //! | [`http`] | metrics and health |
+//! | [`supervisor`] | what systemd is told |
 //! | [`cli`], [`check`], [`logging`], [`clock`], [`vips`] | as named |
 
 pub mod admin;
@@ -23,6 +24,7 @@ pub mod inbound;
 pub mod logging;
 pub mod operator;
 pub mod peers;
+pub mod supervisor;
 pub mod tls;
 pub mod transport;
 pub mod vips;

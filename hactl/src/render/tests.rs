@@ -172,3 +172,40 @@ fn ages_grow_with_their_units() {
         "a clock that is ahead"
     );
 }
+
+/// Every key of every recorded document stands in `docs/json.md`. Names of nodes and groups are keys in some of them.
+#[test]
+fn every_key_is_documented() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join("../docs/json.md")).unwrap();
+    let mut keys = std::collections::BTreeSet::new();
+    for command in ["status", "explain", "simulate"] {
+        for entry in std::fs::read_dir(root.join("tests/tables").join(command)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|end| end == "json") {
+                let document = std::fs::read_to_string(path).unwrap();
+                gather(&serde_json::from_str(&document).unwrap(), &mut keys);
+            }
+        }
+    }
+    assert!(keys.len() > 40, "only {keys:?}");
+    let unknown = |key: &&String| !text.contains(&format!("`{key}`"));
+    let unknown: Vec<_> = keys.iter().filter(unknown).collect();
+    assert!(unknown.is_empty(), "not in docs/json.md: {unknown:?}");
+}
+
+fn gather(value: &serde_json::Value, keys: &mut std::collections::BTreeSet<String>) {
+    match value {
+        serde_json::Value::Object(map) => {
+            for (key, value) in map {
+                keys.insert(key.clone());
+                // By node: its keys are names.
+                if key != "not_ready" {
+                    gather(value, keys);
+                }
+            }
+        }
+        serde_json::Value::Array(list) => list.iter().for_each(|one| gather(one, keys)),
+        _ => {}
+    }
+}

@@ -1,6 +1,6 @@
 //! Why a group runs where it runs, and why not elsewhere: now, or as it was decided then.
 
-use had_policies::{Candidate, Decision, Forecast, Idle, Plan, Scenario, Seats, Verdict};
+use had_policies::{Candidate, Decision, Forecast, Plan, Scenario, Seats, Verdict};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{Epoch, GroupName, NodeName};

@@ -7,6 +7,7 @@ mod status;
 mod waiting;
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::net::{IpAddr, SocketAddr};
@@ -103,10 +104,19 @@ impl Cluster {
     /// # Errors
     /// Where the host is off or the program is missing.
     pub fn start(&mut self, node: &str) -> Result<()> {
-        let mut command = Command::new(&self.binaries.had);
-        command
-            .arg("run")
-            .args(["--config", &format!("{HOME}/cluster.toml"), "--node", node]);
+        self.start_through(node, &[])
+    }
+
+    /// Starts the daemon of a node through another program, such as one that takes privileges away.
+    ///
+    /// # Errors
+    /// As [`Cluster::start`].
+    pub fn start_through(&mut self, node: &str, through: &[&str]) -> Result<()> {
+        let had = self.binaries.had.as_os_str();
+        let mut words = through.iter().map(OsStr::new).chain([had]);
+        let mut command = Command::new(words.next().unwrap_or(had));
+        command.args(words).arg("run");
+        command.args(["--config", &format!("{HOME}/cluster.toml"), "--node", node]);
         command.args(["--data-dir", &format!("{HOME}/data")]);
         command.args(["--socket", &format!("{HOME}/had.sock")]);
         command.env("NO_COLOR", "1").env("RUST_BACKTRACE", "1");
@@ -162,6 +172,23 @@ impl Cluster {
             }
             bail!("the disk does not get full")
         })
+    }
+
+    /// Runs `had check --host` on a node, for the node of this name. Whether it finds nothing wrong, and what it says.
+    ///
+    /// # Errors
+    /// Where the host is off, or it does not end in time.
+    pub fn check_host(&mut self, host: &str, node: &str) -> Result<(bool, String)> {
+        let mut command = Command::new(&self.binaries.had);
+        command.args(["check", "--host", "--node", node]);
+        command.args(["--config", &format!("{HOME}/cluster.toml")]);
+        command.args(["--data-dir", &format!("{HOME}/data")]);
+        let output = self.lab.host(host)?.run(command, COMMAND)?;
+        let said = [output.stdout, output.stderr].concat();
+        Ok((
+            output.status.success(),
+            String::from_utf8_lossy(&said).into_owned(),
+        ))
     }
 
     /// Runs `hactl` on a node.

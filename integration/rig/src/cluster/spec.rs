@@ -27,6 +27,8 @@ pub struct ClusterSpec {
     pub gate: &'static str,
     /// `capacity` of the nodes, from h1 on; a node without one here has none in the file.
     pub capacities: Vec<u32>,
+    /// The last node only votes.
+    pub witness: bool,
     /// Every node keeps its decisions on a disk of its own that [`super::Cluster::fill_disk`] fills; a loss of power
     /// empties it.
     pub small_disks: bool,
@@ -44,6 +46,7 @@ impl Default for ClusterSpec {
             failback: "manual",
             gate: "auto",
             capacities: vec![],
+            witness: false,
             small_disks: false,
             groups: vec![],
         }
@@ -84,7 +87,7 @@ impl ClusterSpec {
         if !self.groups.is_empty() {
             return self.groups.clone();
         }
-        let names: Vec<String> = self.names().collect();
+        let names = self.members();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let group = GroupText::idle_standby(GROUP, vip(), &names).failback(self.failback);
         vec![if self.ipv6 { group.also(vip6()) } else { group }]
@@ -128,6 +131,18 @@ impl ClusterSpec {
         if let Some(capacity) = self.capacities.get(usize::from(number) - 1) {
             let _ = writeln!(text, "capacity = {capacity}");
         }
+        if self.witness && number == self.nodes {
+            text += "role = \"witness\"\n";
+        }
         text
+    }
+
+    /// Those of the nodes that may own groups.
+    fn members(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.names().collect();
+        if self.witness {
+            names.pop();
+        }
+        names
     }
 }

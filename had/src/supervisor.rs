@@ -1,0 +1,76 @@
+//! What a supervisor is told (sd_notify(3)): that the daemon stands, that it ends, and again and again that it is alive.
+//!
+//! Nothing of it where no supervisor listens: `NOTIFY_SOCKET` and `WATCHDOG_USEC` are not set then.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::operator::LocalOperator;
+
+/// Everything stands: operators are answered, peers are talked to. It says nothing of a majority.
+pub fn ready(what: &str) {
+    tell(&[NotifyState::Ready, NotifyState::Status(what)]);
+}
+
+/// The daemon was asked to end and hands over.
+pub fn stopping() {
+    tell(&[NotifyState::Stopping, NotifyState::Status("handing over")]);
+}
+
+/// Tells a watchdog, twice in its time, that the daemon lives: that its driver answers, not merely that a task runs.
+pub fn keep_alive(operator: Arc<LocalOperator>) {
+    let Some(limit) = sd_notify::watchdog_enabled() else {
+        return;
+    };
+    tokio::spawn(async move {
+        let mut beat = interval(limit / 2);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            beat.tick().await;
+            if operator.look().await.is_ok() {
+                tell(&[NotifyState::Watchdog]);
+            }
+        }
+    });
+}
+
+/// How often it is looked what there is to show.
+const SHOWN_EVERY: Duration = Duration::from_secs(1);
+
+/// Shows in `systemctl status` what this node owns, when that changes.
+pub fn show(operator: Arc<LocalOperator>) {
+    if std::env::var_os("NOTIFY_SOCKET").is_none() {
+        return;
+    }
+    tokio::spawn(async move {
+        let mut shown = String::new();
+        let mut beat = interval(SHOWN_EVERY);
+        loop {
+            beat.tick().await;
+            let Ok(status) = operator.look().await else {
+                continue;
+            };
+            let own = status.nodes.iter().find(|node| node.name == operator.node);
+            let groups = own.map(|own| own.groups.iter().map(ToString::to_string));
+            let groups: Vec<_> = groups.into_iter().flatten().collect();
+            let line = match (status.quorate, groups.is_empty()) {
+                (false, _) => "no quorum".to_owned(),
+                (true, true) => "owns nothing".to_owned(),
+                (true, false) => format!("owns {}", groups.join(", ")),
+            };
+            if line != shown {
+                tell(&[NotifyState::Status(&line)]);
+                shown = line;
+            }
+        }
+    });
+}
+
+fn tell(what: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(what) {
+        tracing::warn!("the supervisor cannot be told: {error}");
+    }
+}

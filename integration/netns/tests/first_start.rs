@@ -1,0 +1,156 @@
+//! What a host must bring for a daemon: what lacks is named, and what is not needed is not asked for.
+
+use std::os::unix::fs::chown;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use had_rig::binaries::Binaries;
+use had_rig::cluster::{GROUP, SETTLE};
+use had_rig::story::{Story, tell};
+use had_rig::{Cluster, ClusterSpec};
+
+/// An ended daemon takes its addresses down first.
+const ENDS: Duration = Duration::from_secs(5);
+/// `nobody`, an ordinary user on every system.
+const NOBODY: u32 = 65534;
+/// The capabilities that `examples/systemd/had.service` leaves a daemon.
+const AS_A_SERVICE: &str = "--bounding-set=-all,+net_admin,+net_raw,+bpf,+perfmon,+ipc_lock";
+
+fn main() -> Result<ExitCode> {
+    Binaries::build()?;
+    Ok(tell(&[
+        Story::new("check_names_what_a_host_lacks", checked),
+        Story::new("a_witness_needs_no_privileges", witness),
+        Story::new(
+            "the_capabilities_of_the_service_are_enough_for_an_owner",
+            as_a_service,
+        ),
+        Story::new("a_copy_of_another_nodes_disk_is_refused", copied),
+    ]))
+}
+
+/// Everything that is said of these things begins with a word.
+fn says(said: &str, grade: &str, parts: &[&str]) -> Result<()> {
+    let line = said
+        .lines()
+        .find(|line| line.starts_with(grade) && parts.iter().all(|part| line.contains(part)));
+    line.map(drop)
+        .with_context(|| format!("no line says {grade} {parts:?}:\n{said}"))
+}
+
+fn checked() -> Result<()> {
+    let mut cluster = Cluster::settled(ClusterSpec::default())?;
+    let (good, said) = cluster.check_host("h1", "h1")?;
+    ensure!(!good, "it runs already, and nothing is wrong: {said}");
+    says(
+        &said,
+        "ERROR",
+        &["port 10.77.0.1:7400", "does had run already?"],
+    )?;
+    end(&mut cluster, "h1")?;
+    let (good, said) = cluster.check_host("h1", "h1")?;
+    ensure!(good, "{said}");
+    says(&said, "ok", &["gate", "works here"])?;
+    says(&said, "ok", &["tls", "fit"])?;
+    says(&said, "ok", &[GROUP, "can go on eth0"])?;
+    says(&said, "ok", &["peer h2", "answers"])?;
+    let (good, said) = cluster.check_host("h1", "h2")?;
+    ensure!(!good, "h1 is not h2: {said}");
+    says(&said, "ERROR", &["tls", "h2"])?;
+    says(
+        &said,
+        "ERROR",
+        &["port 10.77.0.2:7400", "does not have the address"],
+    )?;
+    end(&mut cluster, "h2")?;
+    cluster.lab.cut("h3", 0)?;
+    let (_, said) = cluster.check_host("h1", "h1")?;
+    says(
+        &said,
+        "warning",
+        &["peer h2", "no daemon listens there yet"],
+    )?;
+    says(&said, "ERROR", &["peer h3", "no answer within a second"])?;
+    cluster.lab.carrier_down("h1", 0)?;
+    let (good, said) = cluster.check_host("h1", "h1")?;
+    ensure!(!good, "{said}");
+    says(&said, "ERROR", &[GROUP, "eth0 has no carrier"])
+}
+
+fn end(cluster: &mut Cluster, node: &str) -> Result<()> {
+    cluster.daemon(node)?.terminate()?;
+    cluster.daemon(node)?.wait(ENDS).map(drop)
+}
+
+/// Nothing but votes is asked of it, and nothing but what every user may do does it need.
+fn witness() -> Result<()> {
+    let mut cluster = Cluster::settled(ClusterSpec {
+        witness: true,
+        ..ClusterSpec::default()
+    })?;
+    end(&mut cluster, "h3")?;
+    let files = cluster.lab.host("h3")?.files().to_owned();
+    for path in [files.clone(), files.join("data")] {
+        chown(&path, Some(NOBODY), Some(NOBODY))?;
+    }
+    for entry in std::fs::read_dir(files.join("data"))? {
+        chown(entry?.path(), Some(NOBODY), Some(NOBODY))?;
+    }
+    let through = [
+        "setpriv",
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+        "--bounding-set=-all",
+    ];
+    cluster.start_through("h3", &through)?;
+    cluster.is_online("h3")?;
+    // It votes: with it alone there is a majority.
+    cluster.lab.power_off("h1")?;
+    cluster.runs_on(GROUP, "h2")
+}
+
+fn as_a_service() -> Result<()> {
+    let mut cluster = Cluster::settled(ClusterSpec {
+        failback: "auto",
+        ..ClusterSpec::default()
+    })?;
+    end(&mut cluster, "h1")?;
+    cluster.start_through("h1", &["setpriv", AS_A_SERVICE])?;
+    cluster.runs_on(GROUP, "h1")?;
+    let client = cluster.client()?;
+    cluster.answers(&client, "h1")?;
+    let bpf = |status: &had_rig::cluster::Status| {
+        status.node("h1").is_some_and(|node| node.gate == "bpf")
+    };
+    cluster.wait_everywhere("its gate is BPF", SETTLE, bpf)?;
+    cluster.insist("h1", &["failover", GROUP, "--to", "h2"])?;
+    cluster.answers(&client, "h2").map(drop)
+}
+
+fn copied() -> Result<()> {
+    let mut cluster = Cluster::settled(ClusterSpec::default())?;
+    for node in ["h2", "h3"] {
+        end(&mut cluster, node)?;
+    }
+    let [from, to] = ["h2", "h3"].map(|node| {
+        let host = cluster.lab.host(node);
+        host.map(|host| host.files().join("data"))
+    });
+    let (from, to) = (from?, to?);
+    for entry in std::fs::read_dir(&from)? {
+        let entry = entry?;
+        std::fs::copy(entry.path(), to.join(entry.file_name()))?;
+    }
+    cluster.start("h3")?;
+    let status = cluster.daemon("h3")?.wait(ENDS)?;
+    let said = cluster.log_tail("h3", 1);
+    println!("{said}");
+    ensure!(
+        status.code() == Some(1) && said.contains("was made by the node h2, and this is h3"),
+        "{status}: {said}"
+    );
+    cluster.start("h2")?;
+    cluster.is_online("h2")
+}
