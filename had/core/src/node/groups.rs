@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use super::Node;
 use super::order::Relations;
+use super::telling::tell;
 use crate::group::{LocalGroup, Situation};
 use crate::ids::GroupName;
 use crate::plant::Plant;
-use crate::ports::{Command, Level};
+use crate::ports::Command;
 use crate::spec::GroupSpec;
 use crate::state::GroupState;
 use crate::time::Now;
@@ -15,7 +16,7 @@ use crate::time::Now;
 impl Node {
     pub(super) fn reconcile_groups(&mut self, now: Now, out: &mut Vec<Command>) {
         let lease = self.leased.then(|| self.holder.until());
-        let mut changed = false;
+        let mut changed = Vec::new();
         let nowhere = GroupState::default();
         let here = self.on_the_move();
         for (name, group) in &mut self.groups {
@@ -35,16 +36,12 @@ impl Node {
                 out,
             );
             if group.phase() != before {
-                changed = true;
                 let phase = group.phase().word();
-                let text = format!("{name}: {phase} (epoch {})", state.epoch);
-                out.push(Command::Log {
-                    level: Level::Info,
-                    text,
-                });
+                changed.push(format!("{name}: {phase} (epoch {})", state.epoch));
             }
         }
-        if changed {
+        if !changed.is_empty() {
+            tell(changed, "`hactl status` has them", out);
             self.next_report = now.mono;
             self.next_ask = self.next_ask.min(now.mono);
         }

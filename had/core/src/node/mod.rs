@@ -11,6 +11,7 @@ mod hearing;
 mod order;
 mod shutdown;
 mod speaking;
+mod telling;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -236,6 +237,7 @@ impl Node {
                 state,
             } => {
                 let configured = self.state.config != state.config;
+                self.tell_news(&state, out);
                 self.state = state;
                 if self.applied_under.is_none_or(|(under, _)| under != leader) {
                     self.applied_under = Some((leader, index));

@@ -1,6 +1,7 @@
 //! A host with `eth0`, and a peer at the other end of its cable, each in a network namespace that ends with the test.
 
 use std::fs::File;
+use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 use futures::TryStreamExt;
 use netlink_packet_route::address::AddressAttribute;
 use nix::sched::{CloneFlags, setns, unshare};
+use nix::unistd::geteuid;
 use tokio::time::timeout;
 
 use crate::addresses::{Connection, Requests};
@@ -27,8 +29,12 @@ pub(super) struct World {
     _connection: Connection,
 }
 
-/// Tells a story in a new world. One worker runs the adapter, so that the story may block.
+/// Tells a story in a new world. One worker runs the adapter, so that the story may block. An ordinary user is root in a
+/// user namespace of his own.
 pub(super) fn story<F: Future<Output = ()>>(tell: impl FnOnce(World) -> F + Send + 'static) {
+    if !geteuid().is_root() {
+        return again_in_user_namespace();
+    }
     let thread = std::thread::spawn(move || {
         let home = new_namespace();
         let peer = new_namespace();
@@ -57,8 +63,29 @@ pub(super) fn story<F: Future<Output = ()>>(tell: impl FnOnce(World) -> F + Send
     }
 }
 
+/// Runs the present test again, as root of a new user namespace. A process of several threads cannot enter one itself.
+fn again_in_user_namespace() {
+    let thread = std::thread::current();
+    let test = thread.name().expect("the harness names its threads");
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--nocapture"]);
+    let map = format!("0 {} 1", geteuid());
+    // SAFETY: between fork and exec, system calls and a write to a file alone; no lock is taken.
+    unsafe {
+        command.pre_exec(move || {
+            unshare(CloneFlags::CLONE_NEWUSER)?;
+            std::fs::write("/proc/self/uid_map", &map)
+        });
+    }
+    let output = command.output().expect("user namespaces are permitted");
+    let told = [output.stdout, output.stderr].concat();
+    let told = String::from_utf8_lossy(&told);
+    assert!(output.status.success(), "{told}");
+    assert!(told.contains("1 passed"), "{told}");
+}
+
 fn new_namespace() -> File {
-    unshare(CloneFlags::CLONE_NEWNET).expect("run as root, or inside a user namespace");
+    unshare(CloneFlags::CLONE_NEWNET).unwrap();
     File::open("/proc/thread-self/ns/net").unwrap()
 }
 
