@@ -31,7 +31,7 @@ pub fn view(spec: &ClusterSpec, state: &State, known: &impl Known) -> View {
         nodes: spec
             .nodes
             .iter()
-            .filter(|node| node.role == Role::Member)
+            .filter(|node| node.role == Role::Member || owns(state, &node.name))
             .map(|node| node_view(node, state, known))
             .collect(),
         groups: spec
@@ -42,12 +42,18 @@ pub fn view(spec: &ClusterSpec, state: &State, known: &impl Known) -> View {
     }
 }
 
+/// A node that a new file made a witness may own a group still.
+fn owns(state: &State, node: &NodeName) -> bool {
+    state.owned_by(node).next().is_some()
+}
+
 fn node_view(spec: &NodeSpec, state: &State, known: &impl Known) -> NodeView {
     let name = &spec.name;
     NodeView {
         name: name.clone(),
         presence: known.presence(name),
-        drained: state.nodes.get(name).is_some_and(|node| node.drained),
+        drained: spec.role == Role::Witness
+            || state.nodes.get(name).is_some_and(|node| node.drained),
         leaving: known.is_leaving(name),
         capacity: spec.capacity,
         capacity_is_hard: spec.capacity_is_hard,

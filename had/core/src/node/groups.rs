@@ -9,7 +9,7 @@ use crate::group::{LocalGroup, Situation};
 use crate::ids::GroupName;
 use crate::plant::Plant;
 use crate::ports::Command;
-use crate::spec::GroupSpec;
+use crate::spec::{GroupSpec, Role};
 use crate::state::GroupState;
 use crate::time::Now;
 
@@ -70,6 +70,8 @@ impl Node {
             .collect();
         former.values_mut().for_each(|group| group.stop(now, out));
         let bind = !self.plants.contains(&Plant::ReleaseNotBinding);
+        let own = self.own.spec.node(&self.me.node);
+        let only_votes = own.is_some_and(|own| own.role == Role::Witness);
         for (name, spec) in wanted {
             if let Some(group) = self.groups.get_mut(&name) {
                 group.respecify(spec);
@@ -82,6 +84,10 @@ impl Node {
                 }
                 if !bind {
                     group.do_not_bind_releases();
+                }
+                // What is committed may say otherwise yet. This process has no gate.
+                if only_votes {
+                    group.host_fails("this node is a witness in its file");
                 }
                 group
             });

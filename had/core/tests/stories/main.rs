@@ -13,6 +13,7 @@ use std::time::Duration;
 use cluster::Cluster;
 use had_core::ids::Epoch;
 use had_core::ports::{Event, Reply, Request};
+use had_core::spec::Role;
 use had_core::status::GroupCondition;
 use had_policies::Failback;
 
@@ -133,6 +134,19 @@ fn an_owner_that_can_remember_nothing_any_more_hands_over_at_once() {
         "{:?}",
         status.groups[0].next
     );
+}
+
+#[test]
+fn an_owner_that_its_new_file_makes_a_witness_gives_way_before_the_others_have_that_file() {
+    let mut cluster = Cluster::running(Failback::Manual);
+    cluster.run(ms(1_000));
+    let mut spec = cluster::spec(Failback::Manual);
+    spec.nodes[0].role = Role::Witness;
+    cluster.restart("h1", spec, 2);
+    cluster.run_until_open("h2", ms(700));
+    cluster.run(ms(1_000));
+    assert_eq!(cluster.open(), ["h2"]);
+    assert_eq!(cluster.overlaps, 0);
 }
 
 #[test]
