@@ -131,7 +131,7 @@ fn in_maintenance(places: &Places, index: usize) -> Choice {
     let (view, group) = (places.view, &places.view.groups[index]);
     let owner = group.owner.as_ref();
     let (off, start) = (
-        format!("`hactl maintenance off {}`", group.name),
+        view.maintenance_off(&group.name),
         format!("`hactl group start {}`", group.name),
     );
     let lost = |owner: &NodeName| matches!(view.presence(owner), Presence::Lost);

@@ -44,7 +44,7 @@ impl std::error::Error for Refused {}
 pub fn failover(view: &View, group: &GroupName, to: Option<&NodeName>) -> Result<Target, Refused> {
     let (places, index) = find(view, group)?;
     let group = &view.groups[index];
-    free(group)?;
+    free(view, group)?;
     let field = judge(&places, index, group.pinned.as_ref());
     let target = match to {
         Some(node) => named(group, &field, node)?,
@@ -55,7 +55,8 @@ pub fn failover(view: &View, group: &GroupName, to: Option<&NodeName>) -> Result
         None => "an operator asked for it".to_owned(),
         Some(hindrance) => {
             let why = words::hindered(hindrance, target.node());
-            format!("an operator asked for it, although {why}")
+            let follower = &hindrance.follower;
+            format!("an operator asked for it, although {why}, and {follower} then runs nowhere")
         }
     };
     Ok(Target {
@@ -84,7 +85,7 @@ fn returns(places: &Places, index: usize, from: &NodeName) -> bool {
 pub fn failback(view: &View, group: &GroupName) -> Result<Option<Target>, Refused> {
     let (places, index) = find(view, group)?;
     let group = &view.groups[index];
-    free(group)?;
+    free(view, group)?;
     if group.scheme.rotates() {
         let name = &group.name;
         let refused =
@@ -121,7 +122,7 @@ fn settled(group: &GroupView, field: &Field, present: &Judged) -> Result<(), Ref
             let why = words::hindered(hindrance, node);
             let name = &group.name;
             Err(Refused(format!(
-                "{name} prefers {node}, but {why}; `hactl failover {name} --to {node}` moves it all the same, without {}",
+                "{name} prefers {node}, but {why}; `hactl failover {name} --to {node}` moves it all the same, and {} then runs nowhere",
                 hindrance.follower
             )))
         }
@@ -142,7 +143,7 @@ pub fn next(view: &View, group: &GroupName) -> Vec<NodeName> {
 /// `seen` are the followers on the way here: they end a circle of groups that follow each other.
 fn standbys(places: &Places, index: usize, seen: &mut Vec<usize>) -> Vec<NodeName> {
     let group = &places.view.groups[index];
-    if free(group).is_err() {
+    if free(places.view, group).is_err() {
         return Vec::new();
     }
     let field = judge(places, index, group.pinned.as_ref());
@@ -194,10 +195,10 @@ fn find<'a>(view: &'a View, name: &GroupName) -> Result<(Places<'a>, usize), Ref
 }
 
 /// Stopped and in maintenance no group moves.
-fn free(group: &GroupView) -> Result<(), Refused> {
+fn free(view: &View, group: &GroupView) -> Result<(), Refused> {
     let name = &group.name;
     if group.maintenance {
-        let remedy = format!("`hactl maintenance off {name}` lets it move again");
+        let remedy = format!("{} lets it move again", view.maintenance_off(name));
         return Err(Refused(format!("{name} is in maintenance; {remedy}")));
     }
     if group.stopped {

@@ -59,6 +59,7 @@ mod tests {
         });
         View {
             lease: Duration::from_millis(300),
+            maintenance: false,
             nodes: Vec::new(),
             groups: groups.collect(),
         }

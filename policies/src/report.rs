@@ -97,9 +97,9 @@ fn standby(
     let comes = best && owner.is_none_or(|owner| waits(&owner));
     let mut steps = Vec::new();
     let why = if group.maintenance {
-        steps.push(format!("`hactl maintenance off {name}`"));
+        steps.push(view.maintenance_off(name));
         match group.stopped {
-            true => "the group is stopped, and in maintenance".to_owned(),
+            true => "an operator stopped the group, and it is in maintenance".to_owned(),
             false => "the group is in maintenance".to_owned(),
         }
     } else if let Some(owner) =

@@ -13,6 +13,9 @@ use crate::scheme::Scheme;
 pub struct View {
     /// The lease's length: `failback = "auto"` waits for two of them.
     pub lease: Duration,
+    /// The whole cluster is in maintenance; every group then says so too.
+    #[serde(default)]
+    pub maintenance: bool,
     /// The members, in the order of the file.
     pub nodes: Vec<NodeView>,
     /// In the order of the file, which is the order of planning where no rule between groups says otherwise.
@@ -20,6 +23,15 @@ pub struct View {
 }
 
 impl View {
+    /// The command that ends the maintenance of a group.
+    pub(crate) fn maintenance_off(&self, group: &GroupName) -> String {
+        if self.maintenance {
+            "`hactl maintenance off`".to_owned()
+        } else {
+            format!("`hactl maintenance off {group}`")
+        }
+    }
+
     /// The node of this name.
     #[must_use]
     pub fn node(&self, name: &NodeName) -> Option<&NodeView> {

@@ -28,6 +28,7 @@ pub trait Known {
 pub fn view(spec: &ClusterSpec, state: &State, known: &impl Known) -> View {
     View {
         lease: spec.timing.lease,
+        maintenance: state.maintenance,
         nodes: spec
             .nodes
             .iter()

@@ -36,7 +36,9 @@ pub(super) fn without_majority(view: &View, sides: &Sides) -> Outcome {
             Some(owner) if group.keeps => (
                 FateState::Keeps,
                 Outage::None,
-                format!("on_quorum_loss = \"keep\": {owner} goes on without a majority"),
+                format!(
+                    "on_quorum_loss = \"keep\": {owner} goes on without a majority, for clients that reach it"
+                ),
             ),
             Some(owner) => (
                 FateState::NoQuorum,
@@ -95,7 +97,7 @@ pub(super) fn with_majority(view: &View, seats: &Seats, sides: &Sides) -> Outcom
 
 /// A group that its owner keeps running where it is cut off: the majority starts it a second time, or cannot.
 fn kept(fate: Fate, old: &NodeName, why: &str) -> Fate {
-    let keeps = format!("{old} is cut off and keeps running it");
+    let keeps = format!("{old} is cut off and keeps running it for clients that reach it");
     let why = why
         .strip_prefix(&format!("{old} is cut off; "))
         .unwrap_or(why);
@@ -107,7 +109,7 @@ fn kept(fate: Fate, old: &NodeName, why: &str) -> Fate {
             ..fate
         },
         None => Fate {
-            why: format!("{keeps}; the majority cannot start it: {why}"),
+            why: format!("{keeps}; for the others it is out: the majority cannot start it: {why}"),
             after: Some(old.clone()),
             state: FateState::Keeps,
             outage: Outage::None,

@@ -101,11 +101,11 @@ pub(super) fn first(
         format!("its home {} {}; ", home.node(), words::vetoes(&home.vetoes))
     });
     if owner == Some(chosen.node()) {
-        return format!("{away}{} carries it{}", chosen.node(), load(chosen));
+        return format!("{away}{} carries it", chosen.node());
     }
     let eligible = field.eligible().filter(|judged| judged.node() != home);
     if eligible.count() == 1 {
-        return format!("{away}the only eligible partner{}", load(chosen));
+        return format!("{away}the only eligible partner");
     }
     let (tied, first) = level_with(field, chosen);
     let tie = match (tied.is_empty(), first) {
@@ -113,10 +113,7 @@ pub(super) fn first(
         (false, true) => format!(", before {tied} by its place among the partners alone"),
         (false, false) => format!(", as {tied}"),
     };
-    format!(
-        "{away}the partner that would be least full{}{tie}",
-        load(chosen)
-    )
+    format!("{away}the partner that would be least full{tie}")
 }
 
 pub(super) fn behind(judged: &Judged, chosen: &Judged, home: &NodeName) -> String {

@@ -182,6 +182,7 @@ pub(crate) fn view() -> impl Strategy<Value = View> {
         }
         View {
             lease: Duration::from_millis(300),
+            maintenance: false,
             nodes,
             groups,
         }

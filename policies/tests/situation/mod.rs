@@ -2,6 +2,7 @@
 //!
 //! ```toml
 //! lease = "300ms"                               # where left out: 300ms
+//! maintenance = true                            # of the whole cluster
 //! nodes = ["h1: online 10s", "h2: online 10s, drained", "h3: lost, capacity 4, hard"]
 //!                                               # online …, silent, lost; drained, leaving; capacity (1), hard
 //! [[group]]
@@ -45,6 +46,8 @@ const READY_FOR_LONG: Duration = Duration::from_secs(3600);
 #[serde(deny_unknown_fields)]
 struct Raw {
     lease: Option<String>,
+    #[serde(default)]
+    maintenance: bool,
     nodes: Vec<String>,
     #[serde(default)]
     group: Vec<RawGroup>,
@@ -125,11 +128,17 @@ pub(crate) struct Situation {
 pub(crate) fn parse(text: &str) -> Situation {
     let raw: Raw = toml::from_str(text).unwrap();
     let nodes: Vec<NodeView> = raw.nodes.iter().map(|text| node(text)).collect();
+    let all = raw.maintenance;
     let groups = raw.group.into_iter().map(|raw| group(raw, &nodes));
+    let groups = groups.map(|group| GroupView {
+        maintenance: group.maintenance || all,
+        ..group
+    });
     let forecasts = raw.forecast.into_iter().map(|raw| forecast(raw, &nodes));
     Situation {
         view: View {
             lease: duration(raw.lease.as_deref().unwrap_or("300ms")),
+            maintenance: all,
             groups: groups.collect(),
             nodes: nodes.clone(),
         },
