@@ -92,11 +92,10 @@ pub fn load(path: &Path) -> Result<Loaded, Problem> {
         )),
         LoadError::Refused(errors) => Problem::Configuration(errors.to_string()),
     })?;
-    // Whatever is no text is none of ours.
-    let text = |(name, value): (OsString, OsString)| {
-        Some((name.into_string().ok()?, value.into_string().ok()?))
-    };
-    let layered = loaded.local.layered(std::env::vars_os().filter_map(text));
+    // A value that is no text becomes one that is refused, or names no file.
+    let text = |text: OsString| text.to_string_lossy().into_owned();
+    let variables = std::env::vars_os().map(|(name, value)| (text(name), text(value)));
+    let layered = loaded.local.layered(variables);
     loaded.local = layered.map_err(|error| Problem::Configuration(error.to_string()))?;
     Ok(loaded)
 }
@@ -287,6 +286,7 @@ impl Daemon {
         let spec = loaded.configuration.spec.clone();
         let (inbox, inputs) = Inbox::new();
         let net = start_net(&spec, &node, &inbox).await?;
+        gates.forget_earlier_lives().map_err(|error| here(&error))?;
         let consensus = Arc::new(OnceLock::new());
         let peers_place = Arc::new(OnceLock::new());
         let replies = Replies::default();

@@ -47,6 +47,28 @@ impl LocalOperator {
         self.query(Node::status).await
     }
 
+    /// Whether the driver answers at all.
+    pub async fn is_alive(&self) -> bool {
+        self.query(|_, _| ()).await.is_ok()
+    }
+
+    /// What this node owns, in one line; cheap, for whoever asks all the time.
+    ///
+    /// # Errors
+    /// One sentence, where the driver does not answer.
+    pub async fn owned(&self) -> Result<String, String> {
+        let leased = self
+            .query(|node, now| now.boot < node.lease_until())
+            .await?;
+        let state = Arc::clone(&self.applied.borrow());
+        let groups: Vec<_> = state.owned_by(&self.node).map(GroupName::as_str).collect();
+        Ok(match (leased, groups.is_empty()) {
+            (false, _) => "no quorum".to_owned(),
+            (true, true) => "owns nothing".to_owned(),
+            (true, false) => format!("owns {}", groups.join(", ")),
+        })
+    }
+
     /// What the node says, on the driver's thread.
     async fn query<T: Send + 'static>(
         &self,

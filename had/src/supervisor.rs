@@ -30,7 +30,7 @@ pub fn keep_alive(operator: Arc<LocalOperator>) {
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             beat.tick().await;
-            if operator.look().await.is_ok() {
+            if operator.is_alive().await {
                 tell(&[NotifyState::Watchdog]);
             }
         }
@@ -50,16 +50,8 @@ pub fn show(operator: Arc<LocalOperator>) {
         let mut beat = interval(SHOWN_EVERY);
         loop {
             beat.tick().await;
-            let Ok(status) = operator.look().await else {
+            let Ok(line) = operator.owned().await else {
                 continue;
-            };
-            let own = status.nodes.iter().find(|node| node.name == operator.node);
-            let groups = own.map(|own| own.groups.iter().map(ToString::to_string));
-            let groups: Vec<_> = groups.into_iter().flatten().collect();
-            let line = match (status.quorate, groups.is_empty()) {
-                (false, _) => "no quorum".to_owned(),
-                (true, true) => "owns nothing".to_owned(),
-                (true, false) => format!("owns {}", groups.join(", ")),
             };
             if line != shown {
                 tell(&[NotifyState::Status(&line)]);

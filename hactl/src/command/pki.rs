@@ -52,7 +52,6 @@ pub(crate) fn init(folder: &Path, days: u32, json: bool) -> Result<(), Failure> 
     let mut params = valid_for(CertificateParams::default(), days)?;
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    // Two clusters' authorities must not look alike to whoever reads a certificate.
     let today = Zoned::now().date();
     let name = format!("had authority of {today}");
     params.distinguished_name.push(DnType::CommonName, name);

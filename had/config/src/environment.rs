@@ -17,6 +17,14 @@ use crate::local::{GatePreference, Local};
 use crate::values::{self, Problem};
 
 const PREFIX: &str = "HAD";
+/// All of them. Other variables with this beginning are the command line's.
+pub const VARIABLES: [&str; 5] = [
+    "HAD_HTTP",
+    "HAD_GATE",
+    "HAD_TLS_CA",
+    "HAD_TLS_CERT",
+    "HAD_TLS_KEY",
+];
 
 /// Why the environment is refused.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -47,7 +55,8 @@ impl Local {
         mut self,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, EnvironmentError> {
-        let variables: HashMap<String, String> = variables.into_iter().collect();
+        let ours = |(name, _): &(String, String)| VARIABLES.contains(&name.as_str());
+        let variables: HashMap<String, String> = variables.into_iter().filter(ours).collect();
         let layered = self.layers(&variables).map_err(|error| EnvironmentError {
             variable: format!("{PREFIX}_…"),
             value: String::new(),
@@ -65,8 +74,14 @@ impl Local {
         };
         let http = layered.http.as_deref().map(values::listen).transpose();
         self.http = http.map_err(|problem| refused("http", problem))?;
+        let in_file = self.gate;
         self.gate = values::word("gate", &layered.gate, &GatePreference::WORDS, &[])
             .map_err(|problem| refused("gate", problem))?;
+        if self.gate == GatePreference::None && in_file != GatePreference::None {
+            let message = "the file does not give the gate up";
+            let help = "write gate = \"none\" there, on every node, or unset the variable";
+            return Err(refused("gate", Problem::new(message, help)));
+        }
         let paths = [
             ("tls_ca", layered.tls_ca),
             ("tls_cert", layered.tls_cert),
@@ -150,6 +165,13 @@ mod tests {
             "{error}"
         );
         assert!(error.contains("did you mean \"nft\"?"), "{error}");
+        let error = layered(FILE, &[("HAD_GATE", "none")])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("the file does not give the gate up"),
+            "{error}"
+        );
         let error = layered(FILE, &[("HAD_HTTP", "here")])
             .unwrap_err()
             .to_string();

@@ -31,7 +31,7 @@ use had_core::spec::ClusterSpec;
 use had_core::state::Configuration;
 use toml::de::DeTable;
 
-pub use environment::EnvironmentError;
+pub use environment::{EnvironmentError, VARIABLES};
 pub use finding::{Errors, Finding};
 pub use local::{GatePreference, Local, Tls};
 

@@ -62,8 +62,21 @@ impl Gate {
                 groups: groups.len(),
             }),
         }?;
-        inner.clear_other_rungs(instance)?;
-        Ok(Self(inner))
+        let gate = Self(inner);
+        // Without a gate, what an earlier life left is all that silences its addresses.
+        if gate.rung() != Rung::None {
+            gate.clear_other_rungs(instance)?;
+        }
+        Ok(gate)
+    }
+
+    /// Takes out of the kernel what an earlier life of this instance left on another rung. [`Gate::open`] has done so, but
+    /// where there is no gate now: then it is to be called once the addresses of that life are gone.
+    ///
+    /// # Errors
+    /// What could not be removed; it goes on guarding.
+    pub fn clear_other_rungs(&self, instance: &str) -> Result<(), GateError> {
+        self.0.clear_other_rungs(instance)
     }
 
     /// What guards the addresses.

@@ -201,6 +201,7 @@ fn ports(loaded: &Loaded, own: &NodeSpec, found: &mut Findings) {
 /// The data directory, or where it will be made.
 fn room(data_dir: &Path, found: &mut Findings) {
     let what = format!("data directory {}", data_dir.display());
+    let data_dir = &std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_owned());
     let Some(there) = data_dir.ancestors().find(|path| path.exists()) else {
         return found.note(what, Grade::Bad, "no folder above it exists");
     };

@@ -11,6 +11,7 @@ use had_gate::{Gate, GateError, GuardedGroup, Preference, Rung, Settings};
 /// The gate of this node.
 pub struct Gates {
     gate: Gate,
+    instance: String,
     groups: Vec<GuardedGroup>,
     places: BTreeMap<GroupName, usize>,
 }
@@ -28,12 +29,13 @@ impl Gates {
         let groups = guarded(spec);
         let settings = Settings {
             preference,
-            instance,
+            instance: instance.clone(),
             groups: groups.clone(),
         };
         let gate = Gate::open(&settings)?;
         let mut gates = Self {
             gate,
+            instance,
             groups,
             places: BTreeMap::new(),
         };
@@ -45,6 +47,14 @@ impl Gates {
     #[must_use]
     pub fn rung(&self) -> Rung {
         self.gate.rung()
+    }
+
+    /// The addresses of earlier lives are gone: so may be what guarded them, on whatever rung.
+    ///
+    /// # Errors
+    /// What could not be removed; it goes on guarding.
+    pub fn forget_earlier_lives(&self) -> Result<(), GateError> {
+        self.gate.clear_other_rungs(&self.instance)
     }
 
     /// Packets dropped so far, in and out.

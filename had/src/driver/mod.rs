@@ -171,10 +171,8 @@ impl Driver {
             }
             next = self.inputs.try_recv().ok();
         };
-        // A deadline that has passed is an event too; a question alone is none.
-        if (!events.is_empty() || other.is_none())
-            && let Some(ended) = self.handle(events)?
-        {
+        // Also where nothing happened: a deadline may have passed, however many questions are asked.
+        if let Some(ended) = self.handle(events)? {
             return Ok(Some(ended));
         }
         other.map_or(Ok(None), |other| self.take(other))

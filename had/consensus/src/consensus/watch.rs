@@ -136,7 +136,9 @@ async fn follow<R: Runtime>(
         if status.ended
             && let Some(fault) = fault.borrow_watched().clone()
         {
-            let text = format!("its data directory cannot be written: {fault}");
+            let text = format!(
+                "its data directory cannot be written: {fault}; make room there, or look at the disk"
+            );
             status.failure = Some(Failure(text));
         }
         let ended = status.ended;

@@ -133,7 +133,7 @@ impl Leader {
         if !steps.is_empty() {
             self.last_fault = seen.now.raw;
         }
-        steps.extend(self.steps(seen, spec, &plan.decisions));
+        steps.extend(self.steps(seen, spec, &plan.decisions).0);
         self.decisions = plan.decisions;
         self.propose(seen, counter, None, steps, out);
     }
@@ -153,13 +153,14 @@ impl Leader {
     }
 
     /// The entry's steps for these decisions: each group's together with those of the groups that it is entangled with
-    /// (`with`, `apart_from`, `displaces`), or not yet. One move without the other may be what the planner ruled out.
+    /// (`with`, `apart_from`, `displaces`), or not yet: one move without the other may be what the planner ruled out. And
+    /// the groups for which it is not yet.
     pub(super) fn steps(
         &self,
         seen: Seen<'_>,
         spec: &ClusterSpec,
         decisions: &[Decision],
-    ) -> Vec<Step> {
+    ) -> (Vec<Step>, BTreeSet<GroupName>) {
         let mut steps = Vec::new();
         let mut held_back = BTreeSet::new();
         for decision in decisions {
@@ -171,13 +172,13 @@ impl Leader {
                 None => {}
             }
         }
-        let waits = if held_back.is_empty() || steps.is_empty() {
+        let waits = if held_back.is_empty() {
             held_back
         } else {
             entangled(spec, held_back)
         };
         steps.retain(|(group, _)| !waits.contains(*group));
-        steps.into_iter().map(|(_, step)| step).collect()
+        (steps.into_iter().map(|(_, step)| step).collect(), waits)
     }
 
     /// Nodes whose record ended. From this step on nothing is granted to them until they have applied it.

@@ -24,29 +24,25 @@ impl Leader {
         what: &Request,
         out: &mut Vec<Command>,
     ) {
-        let Some(spec) = seen
-            .state
-            .spec()
-            .filter(|spec| self.knows_enough(seen, spec))
-        else {
-            let why = "the leader has only just been elected; try again in a moment".to_owned();
-            return out.push(Command::Reply {
-                request,
-                reply: Reply::NoQuorum(why),
-            });
+        let no_quorum = |why: &str, out: &mut Vec<Command>| {
+            let reply = Reply::NoQuorum(why.to_owned());
+            out.push(Command::Reply { request, reply });
         };
+        let Some(spec) = seen.state.spec().filter(|_| self.own_entry.is_some()) else {
+            let why = "the leader has only just been elected; try again in a moment";
+            return no_quorum(why, out);
+        };
+        if asks_who_is_there(what) && !self.knows_enough(seen, spec) {
+            let why = "the leader has neither heard every node since it began nor waited for a lease; try again in a moment";
+            return no_quorum(why, out);
+        }
         let decided = match what {
             // Carried out already, and asked again: nothing is judged a second time.
-            Request::Failover { group, .. } | Request::Failback { group }
-                if seen.state.commands.contains(&id) =>
-            {
-                let epoch = group_state(seen, group).map_or(Epoch(0), |state| state.epoch);
-                let until = Until::Serving {
-                    group: group.clone(),
-                    epoch,
-                    on: None,
-                };
-                Ok((Vec::new(), until))
+            Request::Failover { group, to } if seen.state.commands.contains(&id) => {
+                Ok((Vec::new(), serving_now(seen, group, to.as_ref())))
+            }
+            Request::Failback { group } if seen.state.commands.contains(&id) => {
+                Ok((Vec::new(), serving_now(seen, group, None)))
             }
             Request::Failover { group, to } => self.failover(seen, spec, group, to.as_ref()),
             Request::Failback { group } => self.failback(seen, spec, group),
@@ -90,17 +86,11 @@ impl Leader {
         if let Some(target) = target {
             return self.operators_move(seen, spec, group, target);
         }
-        let epoch = group_state(seen, group).map_or(Epoch(0), |state| state.epoch);
         let steps = vec![Step::Pin {
             group: group.clone(),
             to: None,
         }];
-        let until = Until::Serving {
-            group: group.clone(),
-            epoch,
-            on: None,
-        };
-        Ok((steps, until))
+        Ok((steps, serving_now(seen, group, None)))
     }
 
     /// Whether there is somebody to decide by: soon after an election or a first start, a node may be there that has not
@@ -108,8 +98,7 @@ impl Leader {
     fn knows_enough(&self, seen: Seen<'_>, spec: &ClusterSpec) -> bool {
         let now = seen.now.raw;
         let mut members = spec.nodes.iter().filter(|node| node.role == Role::Member);
-        self.own_entry.is_some()
-            && !self.waits_for_nodes(seen, spec)
+        !self.waits_for_nodes(seen, spec)
             && (self.records.hold_is_over(now)
                 || members.all(|node| self.records.renews(&node.name, now).is_some()))
     }
@@ -144,7 +133,10 @@ impl Leader {
             candidates: own.as_ref().map(lines).unwrap_or_default(),
         };
         let step = self.change(seen, group, state, wish).ok_or_else(deciding)?;
-        let mut steps = self.steps(seen, spec, &planned);
+        let (mut steps, waits) = self.steps(seen, spec, &planned);
+        if waits.contains(group) {
+            return Err(deciding());
+        }
         steps.insert(0, step);
         Ok((steps, until))
     }
@@ -164,6 +156,24 @@ impl Leader {
             moved.queue.retain(|node| *node != target.node);
         }
         had_policies::plan(&view).decisions
+    }
+}
+
+/// Whether the answer depends on which nodes are there.
+fn asks_who_is_there(what: &Request) -> bool {
+    match what {
+        Request::Failover { .. } | Request::Failback { .. } => true,
+        Request::Group { action, .. } => *action == GroupAction::Start,
+        Request::Drain { .. } | Request::Maintenance { .. } | Request::Init { .. } => false,
+    }
+}
+
+/// Serving as it is decided now, on the node that was asked for.
+fn serving_now(seen: Seen<'_>, group: &GroupName, on: Option<&NodeName>) -> Until {
+    Until::Serving {
+        group: group.clone(),
+        epoch: group_state(seen, group).map_or(Epoch(0), |state| state.epoch),
+        on: on.cloned(),
     }
 }
 

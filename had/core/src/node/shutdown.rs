@@ -18,8 +18,8 @@ impl Node {
         }
     }
 
-    /// Releases what it holds and says so to everybody: the leader, which may not be the one that this node last knew of,
-    /// then needs not wait for the lease's end.
+    /// Releases what it holds and says so to everybody: a leader that has led for a lease then needs not wait for the end of
+    /// this node's. What is in maintenance is not touched; it falls silent when the process ends.
     pub(super) fn give_everything_up(&mut self, now: Now, reason: &str) {
         for group in self.groups.values_mut() {
             group.host_fails(reason);
