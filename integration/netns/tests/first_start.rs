@@ -2,9 +2,10 @@
 
 use std::os::unix::fs::chown;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use had_netns::watch::{Watch, pass};
 use had_rig::binaries::Binaries;
 use had_rig::cluster::{GROUP, SETTLE};
 use had_rig::story::{Story, tell};
@@ -25,6 +26,10 @@ fn main() -> Result<ExitCode> {
         Story::new(
             "the_capabilities_of_the_service_are_enough_for_an_owner",
             as_a_service,
+        ),
+        Story::new(
+            "a_killed_owner_that_comes_back_as_a_witness_says_nothing",
+            came_back_as_a_witness,
         ),
         Story::new("a_copy_of_another_nodes_disk_is_refused", copied),
     ]))
@@ -153,4 +158,28 @@ fn copied() -> Result<()> {
     );
     cluster.start("h2")?;
     cluster.is_online("h2")
+}
+
+/// Its address is still on its interface, behind the shut gate of its former life: a witness needs no gate, and takes that
+/// one down only after the address.
+fn came_back_as_a_witness() -> Result<()> {
+    let mut cluster = Cluster::settled(ClusterSpec::default())?;
+    cluster.runs_on(GROUP, "h1")?;
+    let watch = Watch::on(&mut cluster, true)?;
+    let at = Instant::now();
+    cluster.daemon("h1")?.kill()?;
+    let new = watch.successor(&cluster, "h1", at, SETTLE)?;
+    let file = cluster.lab.host("h1")?.files().join("cluster.toml");
+    let text = std::fs::read_to_string(&file)?;
+    let own = "addresses = [\"10.77.0.1:7400\"]\n";
+    let as_witness = text
+        .replace("{ name = \"h1\", priority = 199 }, ", "")
+        .replace(own, &format!("{own}role = \"witness\"\n"));
+    ensure!(as_witness.matches("witness").count() == 1, "{text}");
+    std::fs::write(&file, as_witness)?;
+    cluster.start("h1")?;
+    cluster.is_online("h1")?;
+    pass(Instant::now(), Duration::from_secs(1))?;
+    watch.is_safe(at, "h1")?;
+    cluster.runs_on(GROUP, &new)
 }
