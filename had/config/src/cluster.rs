@@ -154,16 +154,16 @@ fn timing(section: &Section<'_>, findings: &mut Findings) -> Option<Timing> {
     }
     let three = timing.heartbeat * HEARTBEATS_A_LEASE;
     if timing.lease < three {
+        let enough = three.max(Timing::SHORTEST_LEASE);
         findings.error(
-            span.clone(),
+            span,
             format!("the lease is shorter than {HEARTBEATS_A_LEASE} heartbeats"),
             format!(
                 "write lease = \"{}\" or longer, or a shorter heartbeat",
-                duration::spell(three)
+                duration::spell(enough)
             ),
         );
-    }
-    if timing.lease < Timing::SHORTEST_LEASE || timing.slack_us() <= 0 {
+    } else if timing.lease < Timing::SHORTEST_LEASE || timing.slack_us() <= 0 {
         let shortest = duration::spell(Timing::SHORTEST_LEASE);
         findings.error(
             span,

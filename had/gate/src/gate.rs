@@ -23,8 +23,10 @@ enum Inner {
 #[doc(hidden)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Footing {
-    /// Everything that it knows.
+    /// The newest of what is sure to outlive the daemon here.
     #[default]
+    Lasting,
+    /// Everything that it knows.
     Newest,
     /// clsact filters (below 6.6), tables without owner (below 6.9).
     Old,
@@ -38,7 +40,7 @@ impl Gate {
     /// # Errors
     /// Whatever the kernel refuses; under [`Preference::Auto`] a sentence that says what is missing.
     pub fn open(settings: &Settings) -> Result<Self, GateError> {
-        Self::open_on(settings, Footing::Newest)
+        Self::open_on(settings, Footing::Lasting)
     }
 
     #[doc(hidden)]
@@ -49,6 +51,7 @@ impl Gate {
             groups,
         } = settings;
         let (hook, ownership) = match footing {
+            Footing::Lasting => (Hook::Lasting, Ownership::Best),
             Footing::Newest => (Hook::Best, Ownership::Best),
             Footing::Old => (Hook::Clsact, Ownership::Shared),
         };

@@ -30,6 +30,10 @@ fn main() -> Result<ExitCode> {
             frozen,
         ),
         Story::new("the_same_behind_the_gate_of_an_ordinary_user", frozen).as_user(NOBODY),
+        Story::new(
+            "the_gate_outlives_a_daemon_and_its_mount_namespace",
+            alone_in_its_mount_namespace,
+        ),
         Story::new("a_daemon_that_is_asked_to_end_hands_over_first", terminated),
         Story::new("an_address_deleted_by_hand_comes_back", deleted),
         Story::new("an_owner_whose_disk_is_full_hands_over", disk_full),
@@ -157,4 +161,37 @@ fn disk_full() -> Result<()> {
     cluster.start(&owner)?;
     ensure!(cluster.settle()? == new, "it went back by itself");
     watch.is_safe(at, &owner)
+}
+
+/// As `ip netns exec` starts it: with a bpffs that ends with the daemon, and every pin in it.
+fn alone_in_its_mount_namespace() -> Result<()> {
+    let mut cluster = Cluster::settled(Fault::DaemonKilled.spec())?;
+    let (owner, _) = cluster.settle_apart()?;
+    cluster.daemon(&owner)?.terminate()?;
+    cluster.daemon(&owner)?.wait(TAKEOVER)?;
+    let with_its_own_bpffs = "umount -l /sys/fs/bpf; exec \"$0\" \"$@\"";
+    let through = ["unshare", "--mount", "sh", "-c", with_its_own_bpffs];
+    cluster.start_through(&owner, &through)?;
+    cluster.is_online(&owner)?;
+    // Refused until it has said what it could run.
+    until("it takes the group back", TAKEOVER, || {
+        let moved = cluster.hactl("h3", &["failover", GROUP, "--to", &owner])?;
+        Ok(moved.status.success().then_some(()))
+    })?;
+    let watch = Watch::on(&mut cluster, false)?;
+    // Nobody takes over: it must fall silent by itself.
+    for other in cluster.names().iter().filter(|name| **name != owner) {
+        cluster.daemon(other)?.freeze()?;
+    }
+    let at = Instant::now();
+    cluster.daemon(&owner)?.kill()?;
+    let last = watch.falls_silent()?;
+    println!("silent {:?} after the kill", last - at);
+    pass(last, TAKEOVER / 2)?;
+    let heard = watch.client.answers_after(last).len();
+    ensure!(
+        heard == 0,
+        "{heard} answers behind a gate that went with its daemon"
+    );
+    Ok(())
 }

@@ -22,6 +22,8 @@ use programs::Programs;
 /// Which hook the programs are attached to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Hook {
+    /// tcx where the kernel knows it and pins are sure to last, else clsact.
+    Lasting,
     /// tcx where the kernel knows it, else clsact.
     Best,
     /// clsact, as below kernel 6.6.
@@ -56,7 +58,13 @@ impl BpfGate {
         maps.shut_all();
         maps.guard(&slots.addresses)?;
         let programs = Programs::load(&maps)?;
-        let attached = if hook == Hook::Best && tcx::is_known(&programs) {
+        // A tcx link is held by its pin alone, a filter by its interface.
+        let tcx = match hook {
+            Hook::Lasting => pins::outlive_this_process() && tcx::is_known(&programs),
+            Hook::Best => tcx::is_known(&programs),
+            Hook::Clsact => false,
+        };
+        let attached = if tcx {
             Attached::Tcx(tcx::Links::default())
         } else {
             Attached::Clsact(clsact::Filters::new(instance))
@@ -71,6 +79,10 @@ impl BpfGate {
             route,
         };
         gate.cover()?;
+        if tcx {
+            // Those of an earlier life that could not rely on its pins. The links judge already.
+            remove_filters(&clsact::Filters::new(instance), &mut gate.route)?;
+        }
         Ok(gate)
     }
 

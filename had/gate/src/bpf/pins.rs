@@ -76,15 +76,19 @@ pub(super) fn root() -> io::Result<PathBuf> {
     if !is_bpffs() {
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
         mount(Some("bpf"), BPFFS, Some("bpf"), flags, Some("mode=0700"))?;
-        tracing::warn!(
-            "bpffs was not mounted at {BPFFS}, now it is; pins last as long as the mount namespace \
-             of this process: after a kill they hold only if that outlives it"
-        );
+        tracing::info!("bpffs was not mounted at {BPFFS}, now it is");
     }
     match fs::create_dir(ROOT) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(ROOT.into()),
     }
+}
+
+/// Whether pins are sure to outlive this process: they end with the mount namespace that their bpffs is mounted in, and one
+/// that is not the whole system's may end with its last process (`ip netns exec`, a sandbox).
+pub(super) fn outlive_this_process() -> bool {
+    let namespace = |process: &str| fs::read_link(format!("/proc/{process}/ns/mnt"));
+    matches!((namespace("self"), namespace("1")), (Ok(own), Ok(first)) if own == first)
 }
 
 /// Locks a directory, which is made where it is missing; `None` where another process has it.
