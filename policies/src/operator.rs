@@ -198,8 +198,16 @@ fn find<'a>(view: &'a View, name: &GroupName) -> Result<(Places<'a>, usize), Ref
 fn free(view: &View, group: &GroupView) -> Result<(), Refused> {
     let name = &group.name;
     if group.maintenance {
-        let remedy = format!("{} lets it move again", view.maintenance_off(name));
-        return Err(Refused(format!("{name} is in maintenance; {remedy}")));
+        let remedy = view.maintenance_off(name);
+        let (what, remedy) = if view.maintenance {
+            (
+                "the whole cluster".to_owned(),
+                format!("{remedy} lets everything move again"),
+            )
+        } else {
+            (name.to_string(), format!("{remedy} lets it move again"))
+        };
+        return Err(Refused(format!("{what} is in maintenance; {remedy}")));
     }
     if group.stopped {
         let remedy = format!("`hactl group start {name}` starts it");

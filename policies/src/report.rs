@@ -97,10 +97,13 @@ fn standby(
     let comes = best && owner.is_none_or(|owner| waits(&owner));
     let mut steps = Vec::new();
     let why = if group.maintenance {
+        // First, so that the end of maintenance does not stop what runs.
+        steps.extend(group.stopped.then(|| start(group)));
         steps.push(view.maintenance_off(name));
-        match group.stopped {
-            true => "an operator stopped the group, and it is in maintenance".to_owned(),
-            false => "the group is in maintenance".to_owned(),
+        match (group.stopped, view.maintenance) {
+            (true, _) => "an operator stopped the group, and it is in maintenance".to_owned(),
+            (false, true) => "the whole cluster is in maintenance".to_owned(),
+            (false, false) => "the group is in maintenance".to_owned(),
         }
     } else if let Some(owner) =
         owner.filter(|owner| matches!(view.presence(owner), Presence::Silent))
@@ -115,13 +118,17 @@ fn standby(
             None => ("its owner must give the group up first".to_owned(), None),
         };
     };
-    if group.stopped {
-        steps.push(format!("`hactl group start {name}`"));
+    if group.stopped && !group.maintenance {
+        steps.push(start(group));
     }
     if !comes {
         steps.push(failover(group, judged.node()));
     }
     (why, Some(steps.join(", then ")))
+}
+
+fn start(group: &GroupView) -> String {
+    format!("`hactl group start {}`", group.name)
 }
 
 fn failover(group: &GroupView, node: &NodeName) -> String {

@@ -84,8 +84,9 @@ fn outage(fate: &Fate) -> String {
         (Outage::UpTo { typical, most }, _) => {
             format!("about {}, at most {}", length(*typical), length(*most))
         }
-        (Outage::Lasting, FateState::NoQuorum | FateState::Keeps) => {
-            "until a majority is back".to_owned()
+        (Outage::Lasting, FateState::NoQuorum) => "until a majority is back".to_owned(),
+        (Outage::Lasting, FateState::Keeps) => {
+            format!("for all who cannot reach {}", list(&fate.after))
         }
         (Outage::Lasting, FateState::Maintenance) => {
             format!("until maintenance ends, or {} is back", list(&fate.before))

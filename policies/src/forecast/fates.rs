@@ -109,10 +109,10 @@ fn kept(fate: Fate, old: &NodeName, why: &str) -> Fate {
             ..fate
         },
         None => Fate {
-            why: format!("{keeps}; for the others it is out: the majority cannot start it: {why}"),
+            why: format!("{keeps}; the majority cannot start it: {why}"),
             after: Some(old.clone()),
             state: FateState::Keeps,
-            outage: Outage::None,
+            outage: Outage::Lasting,
             ..fate
         },
     }

@@ -99,7 +99,7 @@ pub enum Outage {
         #[serde(rename = "most_ms", with = "millis")]
         most: Duration,
     },
-    /// Until something is repaired.
+    /// Until something is repaired; of a group that is kept: for those who cannot reach it.
     Lasting,
 }
 

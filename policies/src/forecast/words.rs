@@ -165,10 +165,16 @@ fn kept(view: &View, sides: &Sides, fate: &Fate) -> Option<String> {
         ));
     }
     let owner = before.as_ref().filter(|_| fate.state == FateState::Keeps)?;
+    let view_of = view.group(group)?;
+    let elsewhere = |node: &&NodeName| view_of.scheme.lists(node) && *node != owner;
     let risk = if sides.goes_on.is_empty() {
-        "should a majority form elsewhere, it has two owners"
+        "should a majority form elsewhere, it has two owners".to_owned()
+    } else if !sides.goes_on.iter().any(|node| elsewhere(&node)) {
+        "nobody else may own it".to_owned()
+    } else if view_of.maintenance {
+        format!("{} gives it a second owner", view.maintenance_off(group))
     } else {
-        "should a node of the majority be able to take it, it has two owners"
+        "should a node of the majority be able to take it, it has two owners".to_owned()
     };
     Some(format!(
         "{group} keeps running on {owner} without a majority: {risk}"

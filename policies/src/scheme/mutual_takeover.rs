@@ -108,12 +108,14 @@ pub(super) fn first(
         return format!("{away}the only eligible partner");
     }
     let (tied, first) = level_with(field, chosen);
-    let tie = match (tied.is_empty(), first) {
-        (true, _) => String::new(),
-        (false, true) => format!(", before {tied} by its place among the partners alone"),
-        (false, false) => format!(", as {tied}"),
-    };
-    format!("{away}the partner that would be least full{tie}")
+    let node = chosen.node();
+    match (tied.is_empty(), first) {
+        (true, _) => format!("{away}the partner that would be least full"),
+        (false, true) => {
+            format!("{away}{node} would be as full as {tied}, and comes before among the partners")
+        }
+        (false, false) => format!("{away}{node} would be as full as {tied}"),
+    }
 }
 
 pub(super) fn behind(judged: &Judged, chosen: &Judged, home: &NodeName) -> String {
