@@ -6,7 +6,8 @@ Examples:
   hactl status web       one group
   hactl status --watch   again every second
 
-Any node answers. What a node without a majority cannot know is shown as unknown.";
+Any node answers, also without a majority: what it cannot know then is shown as unknown, and the
+exit code is 0 all the same.";
 
 pub(super) const FAILOVER: &str = "\
 Examples:
