@@ -88,9 +88,7 @@ fn outage(fate: &Fate) -> String {
         (Outage::Lasting, FateState::Keeps) => {
             format!("for all who cannot reach {}", list(&fate.after))
         }
-        (Outage::Lasting, FateState::Maintenance) => {
-            format!("until maintenance ends, or {} is back", list(&fate.before))
-        }
+        (Outage::Lasting, FateState::Maintenance) => "until maintenance ends".to_owned(),
         (Outage::Lasting, FateState::Displaced) => "as long as it gives way".to_owned(),
         (Outage::Lasting, FateState::Stopped | FateState::Runs) => {
             "until a node can take it".to_owned()

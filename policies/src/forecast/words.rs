@@ -172,7 +172,10 @@ fn kept(view: &View, sides: &Sides, fate: &Fate) -> Option<String> {
     } else if !sides.goes_on.iter().any(|node| elsewhere(&node)) {
         "nobody else may own it".to_owned()
     } else if view_of.maintenance {
-        format!("{} gives it a second owner", view.maintenance_off(group))
+        format!(
+            "{} would give it a second owner",
+            view.maintenance_off(group)
+        )
     } else {
         "should a node of the majority be able to take it, it has two owners".to_owned()
     };

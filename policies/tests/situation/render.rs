@@ -156,6 +156,9 @@ fn told(view: &View, seats: &Seats, scenario: &Scenario) -> String {
                     most.as_millis()
                 )
             }
+            Outage::Lasting if fate.state == FateState::Maintenance => {
+                "out until maintenance ends".to_owned()
+            }
             Outage::Lasting => "out for as long as this lasts".to_owned(),
         };
         let state = match fate.state {
