@@ -2,8 +2,10 @@
 //!
 //! ```text
 //!  file ─▶ certificates ─▶ store (lock) ─▶ gate (shut) ─▶ addresses (strays gone) ─▶ peers ─▶ driver ─▶ consensus ─▶ socket
+//!                                            └─ but for what a killed life was granted ─┘
 //! ```
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 use std::sync::{Arc, OnceLock, RwLock};
@@ -11,12 +13,13 @@ use std::time::Duration;
 
 use had_config::{GatePreference, LoadError, Loaded};
 use had_consensus::{Consensus, ENTRIES_A_SNAPSHOT, Plants, Replica, Store, System};
-use had_core::ids::{ClusterId, NodeName, ProcessId, VoterId};
+use had_core::ids::{ClusterId, GroupName, NodeName, ProcessId, VoterId};
 use had_core::message::Sender;
 use had_core::node::Node;
 use had_core::ports::{Event, Identity};
 use had_core::spec::{ClusterSpec, Role};
 use had_core::state::State;
+use had_core::time::BootTime;
 use had_gate::Preference;
 use had_net::Net;
 use tokio::runtime::Handle;
@@ -169,7 +172,7 @@ pub async fn run(asked: &Run) -> Result<(), Problem> {
     let owns_nothing = spec
         .node(&node)
         .is_some_and(|own| own.role == Role::Witness);
-    let gates = Gates::open(
+    let mut gates = Gates::open(
         if owns_nothing {
             Preference::None
         } else {
@@ -177,8 +180,23 @@ pub async fn run(asked: &Run) -> Result<(), Problem> {
         },
         format!("{}-{node}", spec.name),
         spec,
-    );
-    let gates = gates.map_err(|error| here(&error))?;
+    )
+    .map_err(|error| here(&error))?;
+    let mine = vips::of(spec, &node);
+    let inherited = gates
+        .inherit(
+            &mine.into_iter().map(|(group, ..)| group).collect(),
+            clock::now().boot,
+            spec.timing.lease,
+        )
+        .map_err(|error| here(&error))?;
+    if !inherited.is_empty() {
+        let groups: Vec<_> = inherited.keys().map(GroupName::as_str).collect();
+        tracing::info!(
+            "an earlier life ended as owner: going on with {} within its lease",
+            groups.join(", ")
+        );
+    }
     lock_memory();
     let parts = Parts {
         loaded,
@@ -187,6 +205,7 @@ pub async fn run(asked: &Run) -> Result<(), Problem> {
         store,
         sender,
         gates,
+        inherited,
     };
     Daemon::start(asked, parts).await?.until_the_end().await
 }
@@ -265,6 +284,8 @@ struct Parts {
     store: Store,
     sender: Sender,
     gates: Gates,
+    /// What a killed life left open.
+    inherited: BTreeMap<GroupName, BootTime>,
 }
 
 /// A running daemon.
@@ -286,10 +307,11 @@ impl Daemon {
             store,
             sender,
             gates,
+            inherited,
         } = parts;
         let spec = loaded.configuration.spec.clone();
         let (inbox, inputs) = Inbox::new();
-        let net = start_net(&spec, &node, &inbox).await?;
+        let net = start_net(&spec, &node, inherited.keys(), &inbox).await?;
         gates.forget_earlier_lives().map_err(|error| here(&error))?;
         let consensus = Arc::new(OnceLock::new());
         let peers_place = Arc::new(OnceLock::new());
@@ -303,6 +325,7 @@ impl Daemon {
             },
             loaded.configuration.clone(),
             &rung,
+            &inherited,
             clock::now(),
         );
         let current = Arc::new(RwLock::new(sender));
@@ -428,11 +451,17 @@ impl Daemon {
     }
 }
 
-async fn start_net(spec: &ClusterSpec, node: &NodeName, inbox: &Inbox) -> Result<Net, Problem> {
+async fn start_net(
+    spec: &ClusterSpec,
+    node: &NodeName,
+    inherited: impl Iterator<Item = &GroupName>,
+    inbox: &Inbox,
+) -> Result<Net, Problem> {
     let settings = had_net::Settings {
         cluster: spec.name.clone(),
         node: node.clone(),
         vips: vips::of(spec, node),
+        inherited: inherited.cloned().collect(),
     };
     let (events, links) = (inbox.clone(), inbox.clone());
     let cover = move || {

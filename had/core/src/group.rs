@@ -9,6 +9,9 @@
 //!    │                         └────────▶ Prepared ──── released ─────────┼─┘
 //!    └───────────────────────────────────────────── lease over, moved, unfit
 //! ```
+//!
+//! A group whose gate a killed life of the daemon left open begins as `Starting` with everything wanted, and waits for a
+//! lease until the gate ends: within a lease a restart is not seen by anybody.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -32,7 +35,7 @@ pub struct LocalGroup {
     resources: Vec<LocalResource>,
     /// The epoch under which this process opened the gate and holds it still.
     held: Option<Epoch>,
-    /// What was last written to the gate.
+    /// What was last written to the gate, by this process or, where nothing is held, by a killed life before it.
     gate_until: BootTime,
     /// The gate never opens again under this epoch or an earlier one.
     sealed: Epoch,
@@ -133,6 +136,25 @@ impl LocalGroup {
         }
     }
 
+    /// A killed life of this daemon left the gate open until then, and the addresses behind it. Nothing is touched before it
+    /// is known whose the group is, and nothing is said to be shut before it is.
+    #[must_use]
+    pub fn inheriting(mut self, until: BootTime) -> Self {
+        self.gate_until = until;
+        self.hands_off = true;
+        self.phase = Phase::Starting;
+        for resource in &mut self.resources {
+            resource.wanted = true;
+        }
+        self
+    }
+
+    /// Whether it stands on what a killed life left, and must look when that ends.
+    #[must_use]
+    pub fn is_inherited(&self) -> bool {
+        self.held.is_none() && self.gate_until != BootTime::ZERO
+    }
+
     /// Plants the mistake of a release that does not shut the gate.
     pub fn do_not_bind_releases(&mut self) {
         self.release_not_binding = true;
@@ -152,6 +174,7 @@ impl LocalGroup {
         self.prepared = former.prepared;
         self.given_up = former.given_up;
         self.cleared = former.cleared;
+        self.hands_off = former.hands_off;
         for resource in former.resources {
             if let Some(ready) = resource.ready {
                 self.ready(&resource.spec.name, ready);
@@ -162,8 +185,9 @@ impl LocalGroup {
     /// Another configuration says other things of it, and the same of its resources.
     pub fn respecify(&mut self, spec: GroupSpec) {
         self.spec = spec;
-        // Told again to whoever mends its resources, which may have forgotten it with a former configuration.
-        self.hands_off = false;
+        // Told again to whoever mends its resources, which may have forgotten it with a former configuration. What is
+        // inherited is left alone by both from the start.
+        self.hands_off &= self.is_inherited();
     }
 
     /// Its name.
@@ -189,10 +213,15 @@ impl LocalGroup {
         self.held.is_some()
     }
 
+    /// Whether its gate is shut, and not merely lapsed.
+    fn is_shut(&self) -> bool {
+        self.held.is_none() && self.gate_until == BootTime::ZERO
+    }
+
     /// Whether nothing of the group is up here.
     #[must_use]
     pub fn is_down(&self) -> bool {
-        self.held.is_none()
+        self.is_shut()
             && self
                 .resources
                 .iter()
@@ -274,6 +303,11 @@ impl LocalGroup {
 
     /// Makes what is done here equal to what is allowed here.
     pub fn reconcile(&mut self, situation: Situation<'_>, out: &mut Vec<Command>) {
+        // Whose it is, the first lease tells: what was applied before may be old.
+        let open = situation.now.boot < self.gate_until;
+        if situation.lease.is_none() && self.is_inherited() && open {
+            return;
+        }
         // What is on its way when maintenance begins arrives first: half-way it would serve nobody.
         let rests = matches!(self.phase, Phase::Running | Phase::Idle);
         let situation = Situation {
@@ -570,7 +604,7 @@ impl LocalGroup {
         }
         match (&state.owner, state.unreleased.get(situation.me)) {
             (Some(owner), Some(epoch))
-                if owner != situation.me && self.held.is_none() && self.sealed >= *epoch =>
+                if owner != situation.me && self.is_shut() && self.sealed >= *epoch =>
             {
                 vec![(
                     owner.clone(),
@@ -612,7 +646,7 @@ impl LocalGroup {
             since: self.since,
             not_ready: self.not_ready().or_else(unknown),
             banned: self.banned(now),
-            released: (self.held.is_none() && self.sealed > Epoch(0)).then_some(self.sealed),
+            released: (self.is_shut() && self.sealed > Epoch(0)).then_some(self.sealed),
             given_up: self
                 .given_up
                 .as_ref()

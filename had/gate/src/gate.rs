@@ -33,9 +33,9 @@ pub enum Footing {
 }
 
 impl Gate {
-    /// Puts the gate up, or adopts what an earlier life of this instance left: every group is shut on
-    /// return, every interface but loopback covered. Call it, and everything else, on a thread in the
-    /// network namespace of the addresses, before they are added.
+    /// Puts the gate up, or adopts what an earlier life of this instance left: every group is shut on return, but those
+    /// that [`Gate::until`] names, and every interface but loopback covered. Call it, and everything else, on a thread in
+    /// the network namespace of the addresses, before they are added.
     ///
     /// # Errors
     /// Whatever the kernel refuses; under [`Preference::Auto`] a sentence that says what is missing.
@@ -103,6 +103,19 @@ impl Gate {
             Inner::Nft(gate) => gate.set(group, until_boot_ns),
             Inner::None { groups } if group < *groups => Ok(()),
             Inner::None { .. } => Err(GateError::NoSuchGroup(group)),
+        }
+    }
+
+    /// Until when a group is open, nanoseconds on `CLOCK_BOOTTIME`: as this process set it, or, before that, as a killed
+    /// life of the same instance left it. What that life was granted is still granted, and must not be called shut. 0 where
+    /// it is shut, and always on nftables and where there is no gate: there a restart begins shut.
+    ///
+    /// # Errors
+    /// [`GateError::NoSuchGroup`].
+    pub fn until(&self, group: usize) -> Result<u64, GateError> {
+        match &self.0 {
+            Inner::Bpf(gate) => gate.until(group),
+            Inner::Nft(_) | Inner::None { .. } => Ok(0),
         }
     }
 

@@ -53,7 +53,7 @@ mod report;
 mod table;
 mod wishes;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,7 +69,8 @@ use addresses::Requests;
 use decode::Tag;
 use events::{Events, RECEIVE_BUFFER};
 use place::{obstacle, place};
-use reconcile::reconcile;
+use reconcile::{Action, reconcile};
+use table::Table;
 use wishes::Desk;
 
 /// `IFA_PROTO` of the addresses that we put on (Linux 5.18; `ip address show proto 72`). 0 to 3 are the kernel's,
@@ -87,6 +88,9 @@ pub struct Settings {
     pub node: NodeName,
     /// Every virtual IP that this node may carry.
     pub vips: Vec<(GroupName, ResourceName, VipSpec)>,
+    /// Groups that a killed life of this daemon owns until its lease ends: they are wanted, and their addresses stay as they
+    /// are, until [`Net::hands_off`] and [`Net::want`] say what becomes of them.
+    pub inherited: BTreeSet<GroupName>,
 }
 
 /// Why the adapter cannot run here.
@@ -119,8 +123,8 @@ pub struct Net {
 }
 
 impl Net {
-    /// Removes the addresses that an earlier life left, then starts the task on the current runtime, in the calling
-    /// thread's network namespace.
+    /// Removes the addresses that an earlier life left, but those of [`Settings::inherited`], then starts the task on the
+    /// current runtime, in the calling thread's network namespace.
     ///
     /// `events` gets [`Event::Ready`] for every virtual IP at once and whenever it changes, [`Event::Resource`] in answer
     /// to every wish and whenever it changes, and [`Event::ForeignClaim`]. `links` is called when an interface appeared or
@@ -149,9 +153,12 @@ impl Net {
         // First the events, then the table: nothing that happens in between is missed.
         let news = Events::subscribe(tag, receive_buffer).map_err(NetError::Open)?;
         let (requests, connection) = Requests::open(tag).map_err(NetError::Open)?;
-        let table = clear_strays(&requests).await?;
+        let table = clear_strays(&requests, &settings).await?;
         let desk = Arc::new(Desk::default());
-        desk.write(|wishes| wishes.configure(settings.vips));
+        desk.write(|wishes| {
+            wishes.configure(settings.vips);
+            wishes.inherit(&settings.inherited);
+        });
         let (running, ended) = watch::channel(false);
         let parts = Parts {
             node: settings.node,
@@ -234,10 +241,20 @@ pub async fn survey(settings: &Settings) -> Result<Vec<Result<String, String>>, 
     Ok(settings.vips.iter().map(|(_, _, vip)| meets(vip)).collect())
 }
 
-/// Nothing is wanted yet, so whatever bears our mark is of an earlier life. Its gate is still in place.
-async fn clear_strays(requests: &Requests) -> Result<table::Table, NetError> {
+/// Only what is inherited is wanted yet: whatever else bears our mark is of an earlier life. Its gate is still in place.
+async fn clear_strays(requests: &Requests, settings: &Settings) -> Result<Table, NetError> {
     let table = requests.dump().await.map_err(NetError::Dump)?;
-    let strays = reconcile(&BTreeMap::new(), &table);
+    let inherited = settings
+        .vips
+        .iter()
+        .filter(|(group, ..)| settings.inherited.contains(group));
+    let wanted = inherited
+        .filter_map(|(_, _, vip)| {
+            Some((vip.address, place(vip, &settings.node, &table, None).ok()?))
+        })
+        .collect();
+    let mut strays = reconcile(&wanted, &table);
+    strays.retain(|action| matches!(action, Action::Remove(_)));
     if strays.is_empty() {
         return Ok(table);
     }

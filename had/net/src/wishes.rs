@@ -82,6 +82,15 @@ impl Wishes {
         self.hands_off.retain(|group| groups.contains(&group));
     }
 
+    /// What these groups have is wanted and left alone until the daemon says otherwise.
+    pub(crate) fn inherit(&mut self, groups: &BTreeSet<GroupName>) {
+        let keys: Vec<_> = self.vips.keys().cloned().collect();
+        for key in keys.iter().filter(|(group, _)| groups.contains(group)) {
+            self.want(key, true, false);
+            self.hands_off.insert(key.0.clone());
+        }
+    }
+
     /// False where no such virtual IP is configured.
     pub(crate) fn want(&mut self, key: &Key, up: bool, probe: bool) -> bool {
         let Some((_, wish)) = self.vips.get_mut(key) else {

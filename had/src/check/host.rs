@@ -1,5 +1,6 @@
 //! What one node of the file needs of the host that it shall run on. Everything is tried, and nothing is changed.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
@@ -165,6 +166,7 @@ async fn addresses(loaded: &Loaded, node: &NodeName, found: &mut Findings) {
         cluster: spec.name.clone(),
         node: node.clone(),
         vips: vips::of(spec, node),
+        inherited: BTreeSet::new(),
     };
     match had_net::survey(&settings).await {
         Ok(outcomes) => {

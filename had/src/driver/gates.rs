@@ -1,7 +1,8 @@
 //! The gate, by group names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use had_core::ids::GroupName;
 use had_core::spec::{ClusterSpec, ResourceKind};
@@ -17,7 +18,8 @@ pub struct Gates {
 }
 
 impl Gates {
-    /// Puts the gate up for the groups of a configuration, every one shut.
+    /// Puts the gate up for the groups of a configuration, every one shut but those of [`Gates::inherit`], which is to be
+    /// called next.
     ///
     /// # Errors
     /// Where this host permits no gate.
@@ -41,6 +43,29 @@ impl Gates {
         };
         gates.find_places();
         Ok(gates)
+    }
+
+    /// The groups among `mine` that a killed life of this daemon left open, and until when. Nothing is open for longer than
+    /// a lease from `now`, and nothing else.
+    ///
+    /// # Errors
+    /// What could not be shut.
+    pub fn inherit(
+        &mut self,
+        mine: &BTreeSet<GroupName>,
+        now: BootTime,
+        lease: Duration,
+    ) -> Result<BTreeMap<GroupName, BootTime>, GateError> {
+        let mut inherited = BTreeMap::new();
+        for (group, place) in &self.places {
+            let until = BootTime(self.gate.until(*place)?);
+            if mine.contains(group) && now < until && until <= now + lease {
+                inherited.insert(group.clone(), until);
+            } else if until != BootTime::ZERO {
+                self.gate.set(*place, 0)?;
+            }
+        }
+        Ok(inherited)
     }
 
     /// Which gate it is.

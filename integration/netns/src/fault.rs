@@ -28,6 +28,10 @@ pub enum Fault {
     DaemonFrozen,
     /// The owner's daemon is asked to end.
     Terminated,
+    /// The owner's daemon is killed, and started again at once, as its unit does.
+    DaemonRestarted,
+    /// The owner is drained, its daemon ended and started, the node taken back.
+    Upgraded,
 }
 
 /// Who stands where when a fault strikes.
@@ -61,7 +65,7 @@ pub struct Promise {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::OwnerCut,
         Self::OwnerOff,
         Self::OwnerAndLeader,
@@ -71,6 +75,8 @@ impl Fault {
         Self::DaemonKilled,
         Self::DaemonFrozen,
         Self::Terminated,
+        Self::DaemonRestarted,
+        Self::Upgraded,
     ];
 
     /// What is promised of it at a lease of 300 ms.
@@ -86,7 +92,8 @@ impl Fault {
                 most_ms: Some(400.0),
             },
             Self::OwnerAndLeader => most(700.0),
-            Self::LeaderAlone => most(5.0),
+            Self::LeaderAlone | Self::DaemonRestarted => most(5.0),
+            Self::Upgraded => most(10.0),
             Self::Failover => most(30.0),
             Self::Carrier => most(100.0),
             Self::DaemonKilled | Self::DaemonFrozen | Self::Terminated => Promise::default(),
@@ -106,7 +113,7 @@ impl Fault {
     /// Whether the group must move.
     #[must_use]
     pub fn moves(self) -> bool {
-        self != Self::LeaderAlone
+        !matches!(self, Self::LeaderAlone | Self::DaemonRestarted)
     }
 
     /// Waits until the cluster stands as this fault needs it.
@@ -141,6 +148,21 @@ impl Fault {
             Self::DaemonKilled => cluster.daemon(owner)?.kill()?,
             Self::DaemonFrozen => cluster.daemon(owner)?.freeze()?,
             Self::Terminated => cluster.daemon(owner)?.terminate()?,
+            Self::DaemonRestarted => {
+                cluster.daemon(owner)?.kill()?;
+                cluster.start(owner)?;
+            }
+            Self::Upgraded => {
+                cluster.command(owner, &["node", "drain", owner])?;
+                cluster.daemon(owner)?.terminate()?;
+                cluster.daemon(owner)?.wait(SETTLE)?;
+                cluster.start(owner)?;
+                until("the node is taken back", SETTLE, || {
+                    let resumed = cluster.hactl(owner, &["node", "resume", owner])?;
+                    Ok(resumed.status.success().then_some(()))
+                })?;
+                cluster.is_online(owner)?;
+            }
         }
         Ok(now)
     }
@@ -233,6 +255,8 @@ impl fmt::Display for Fault {
             Self::DaemonKilled => "daemon-killed",
             Self::DaemonFrozen => "daemon-frozen",
             Self::Terminated => "terminated",
+            Self::DaemonRestarted => "daemon-restarted",
+            Self::Upgraded => "upgraded",
         })
     }
 }

@@ -34,6 +34,10 @@ fn main() -> Result<ExitCode> {
             "the_gate_outlives_a_daemon_and_its_mount_namespace",
             alone_in_its_mount_namespace,
         ),
+        Story::new(
+            "a_killed_daemon_that_is_started_at_once_goes_on_as_owner",
+            restarted,
+        ),
         Story::new("a_daemon_that_is_asked_to_end_hands_over_first", terminated),
         Story::new("an_address_deleted_by_hand_comes_back", deleted),
         Story::new("an_owner_whose_disk_is_full_hands_over", disk_full),
@@ -55,6 +59,27 @@ fn killed() -> Result<()> {
     watch.is_safe(at, &stand.owner)?;
     cluster.start(&stand.owner)?;
     ensure!(cluster.settle()? == new, "it went back by itself");
+    watch.is_safe(at, &stand.owner)
+}
+
+/// Within the lease: nobody takes over, and whoever asks the address hardly sees it.
+fn restarted() -> Result<()> {
+    let mut cluster = Cluster::settled(Fault::DaemonRestarted.spec())?;
+    let stand = Fault::DaemonRestarted.prepare(&mut cluster)?;
+    let epoch = |cluster: &mut Cluster| {
+        let status = cluster.status(&stand.leader)?.context("a daemon answers")?;
+        Ok::<_, anyhow::Error>(status.group(GROUP).context("the group")?.epoch)
+    };
+    let before = epoch(&mut cluster)?;
+    let watch = Watch::on(&mut cluster, true)?;
+    let at = Fault::DaemonRestarted.strike(&mut cluster, &stand)?;
+    ensure!(cluster.settle()? == stand.owner, "it moved");
+    pass(at, TAKEOVER / 2)?;
+    println!("restarted: silent for {:?}", watch.silence(at)?.length);
+    ensure!(epoch(&mut cluster)? == before, "it was decided anew");
+    let inherits = "an earlier life ended as owner: going on with web within its lease";
+    let log = cluster.daemon(&stand.owner)?.log();
+    ensure!(log.contains(inherits), "{log}");
     watch.is_safe(at, &stand.owner)
 }
 

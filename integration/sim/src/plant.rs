@@ -1,5 +1,6 @@
 //! Mistakes planted by hand: each alone breaks a promise, and proves that a checker sees it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use had_consensus::Plants;
@@ -8,6 +9,7 @@ use had_core::plant::Plant;
 use had_core::ports::Event;
 use had_core::spec::PolicySpec;
 use had_core::state::{Entry, Step};
+use had_core::time::BootTime;
 use had_policies::Cause;
 
 /// One planted mistake.
@@ -31,6 +33,8 @@ pub enum Planted {
     QueueLostInARestart,
     /// A leader leaves the moves of displaced groups out of its entries.
     DisplacedStays,
+    /// A later life of a daemon takes what a killed one left open for shut.
+    InheritedGateForgotten,
 }
 
 impl Planted {
@@ -46,8 +50,18 @@ impl Planted {
             | Self::LeaderRestored
             | Self::QueueForgetsItsOrder
             | Self::QueueLostInARestart
-            | Self::DisplacedStays => None,
+            | Self::DisplacedStays
+            | Self::InheritedGateForgotten => None,
         }
+    }
+
+    /// What a daemon knows of the gates that a killed life left open.
+    #[must_use]
+    pub fn known(self, inherited: &BTreeMap<GroupName, BootTime>) -> BTreeMap<GroupName, BootTime> {
+        if self == Self::InheritedGateForgotten {
+            return BTreeMap::new();
+        }
+        inherited.clone()
     }
 
     /// Distorts what a daemon learns of an applied entry. `later`: the daemon was started before.

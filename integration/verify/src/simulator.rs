@@ -16,7 +16,7 @@ const REPEATED: (&str, &str) = ("0..3", "3");
 
 /// Mistakes that must be among the planted ones: each cost somebody an overlap of owners, a place in a queue, or two groups
 /// that must not meet.
-const MUST_BE_PLANTED: [&str; 9] = [
+const MUST_BE_PLANTED: [&str; 10] = [
     "record-ended-too-early",
     "new-leader-does-not-hold",
     "index-ignored",
@@ -26,6 +26,7 @@ const MUST_BE_PLANTED: [&str; 9] = [
     "queue-forgets-its-order",
     "queue-lost-in-a-restart",
     "displaced-stays",
+    "inherited-gate-forgotten",
 ];
 
 /// The program.

@@ -11,7 +11,7 @@ use crate::plant::Plant;
 use crate::ports::Command;
 use crate::spec::{GroupSpec, Role};
 use crate::state::GroupState;
-use crate::time::Now;
+use crate::time::{BootTime, Now};
 
 impl Node {
     pub(super) fn reconcile_groups(&mut self, now: Now, out: &mut Vec<Command>) {
@@ -44,6 +44,15 @@ impl Node {
             tell(changed, "`hactl status` has them", out);
             self.next_report = now.mono;
             self.next_ask = self.next_ask.min(now.mono);
+        }
+    }
+
+    /// Goes on with what a killed life of this daemon left open.
+    pub(super) fn inherit(&mut self, inherited: &BTreeMap<GroupName, BootTime>) {
+        for (name, until) in inherited {
+            if let Some(group) = self.groups.remove(name) {
+                self.groups.insert(name.clone(), group.inheriting(*until));
+            }
         }
     }
 

@@ -77,10 +77,17 @@ pub struct Node {
 }
 
 impl Node {
-    /// A daemon that has just started: every gate is shut, no address is up. `own` is what its file says, `gate` which gate
-    /// it has.
+    /// A daemon that has just started. `own` is what its file says, `gate` which gate it has. Every gate is shut and no
+    /// address is up, but for the groups of `inherited`: a killed life of this daemon left their gates open until then, and
+    /// their addresses as they are.
     #[must_use]
-    pub fn new(identity: Identity, own: Configuration, gate: &str, now: Now) -> Self {
+    pub fn new(
+        identity: Identity,
+        own: Configuration,
+        gate: &str,
+        inherited: &BTreeMap<GroupName, BootTime>,
+        now: Now,
+    ) -> Self {
         let timing = own.spec.timing;
         let mut node = Self {
             me: identity.sender,
@@ -116,6 +123,7 @@ impl Node {
             own,
         };
         node.adopt_groups(now, &mut Vec::new());
+        node.inherit(inherited);
         node
     }
 

@@ -85,10 +85,12 @@ impl Node {
         moving
     }
 
-    /// Whether a group must look again although nothing happens: it waits for another, or goes on without a lease.
+    /// Whether a group must look again although nothing happens: it waits for another, or for the end of a gate
+    /// without a lease.
     pub(super) fn groups_look_by_time(&self) -> bool {
-        let by_itself =
-            |group: &LocalGroup| group.is_waiting() || (!self.leased && group.keeps_on());
+        let by_itself = |group: &LocalGroup| {
+            group.is_waiting() || (!self.leased && (group.keeps_on() || group.is_inherited()))
+        };
         self.groups.values().any(by_itself)
     }
 }

@@ -13,13 +13,9 @@ use had_core::node::Node;
 use had_core::ports::{
     Command, Event, Identity, Leadership, Permit, ProposeError, Reply, Request, ResourceStatus,
 };
-use had_core::spec::{
-    Candidate, ClusterSpec, GroupSpec, InterfaceSpec, NodeSpec, OnQuorumLoss, PolicySpec,
-    ResourceKind, ResourceSpec, Role, VipSpec,
-};
+use had_core::spec::ClusterSpec;
 use had_core::state::{Configuration, State};
 use had_core::time::{BootTime, MonoTime, Now, RawTime, WallTime};
-use had_core::timing::Timing;
 use had_policies::Failback;
 
 /// How far the clock goes at a time.
@@ -31,7 +27,7 @@ struct Host {
     gates: BTreeMap<GroupName, BootTime>,
 }
 
-/// Three nodes and one group, `web`, which prefers h1 to h2 to h3.
+/// Nodes and what passes between them.
 pub(crate) struct Cluster {
     hosts: BTreeMap<NodeName, Host>,
     log: Vec<(u64, LeaderId, Arc<State>)>,
@@ -54,63 +50,10 @@ pub(crate) struct Cluster {
     deaf: BTreeSet<NodeName>,
 }
 
-pub(crate) fn spec(failback: Failback) -> ClusterSpec {
-    let names = ["h1", "h2", "h3"];
-    let node = |name: &&str| NodeSpec {
-        name: (*name).into(),
-        role: Role::Member,
-        addresses: vec!["127.0.0.1:7400".parse().unwrap()],
-        capacity: 1,
-        capacity_is_hard: false,
-    };
-    let nodes = names.iter().zip([200, 100, 50]);
-    ClusterSpec {
-        name: "test".to_owned(),
-        timing: Timing {
-            lease: Duration::from_millis(300),
-            heartbeat: Duration::from_millis(100),
-        },
-        nodes: names.iter().map(node).collect(),
-        groups: vec![group(
-            "web",
-            PolicySpec::IdleStandby {
-                nodes: nodes
-                    .map(|(name, priority)| Candidate {
-                        name: (*name).into(),
-                        priority,
-                    })
-                    .collect(),
-                failback,
-            },
-        )],
-    }
-}
-
-/// A group with one address, which nobody else has.
-pub(crate) fn group(name: &str, policy: PolicySpec) -> GroupSpec {
-    let last = name.bytes().fold(0_u8, u8::wrapping_add);
-    GroupSpec {
-        name: name.into(),
-        policy,
-        on_quorum_loss: OnQuorumLoss::Stop,
-        load: 1,
-        with: Vec::new(),
-        apart_from: Vec::new(),
-        resources: vec![ResourceSpec {
-            name: "vip".into(),
-            kind: ResourceKind::Vip(VipSpec {
-                address: std::net::Ipv4Addr::new(10, 77, 1, last).into(),
-                prefix: 24,
-                interface: InterfaceSpec::Named("eth0".to_owned()),
-            }),
-        }],
-    }
-}
-
 impl Cluster {
     /// All nodes up, none leading.
     pub(crate) fn new(failback: Failback) -> Self {
-        Self::of(spec(failback))
+        Self::of(crate::file::spec(failback))
     }
 
     /// All nodes of a spec up, none leading.
@@ -137,7 +80,7 @@ impl Cluster {
             deaf: BTreeSet::new(),
         };
         for node in own.spec.nodes.clone() {
-            cluster.start(&node.name, &own, 1);
+            cluster.start(&node.name, &own, 1, BTreeMap::new());
         }
         cluster
     }
@@ -151,7 +94,14 @@ impl Cluster {
         cluster
     }
 
-    fn start(&mut self, name: &NodeName, own: &Configuration, life: u64) {
+    /// A life of a daemon begins, with the gates that an earlier one left.
+    fn start(
+        &mut self,
+        name: &NodeName,
+        own: &Configuration,
+        life: u64,
+        gates: BTreeMap<GroupName, BootTime>,
+    ) {
         let voter = voter(name);
         let sender = Sender {
             node: name.clone(),
@@ -159,15 +109,21 @@ impl Cluster {
             process: ProcessId(life << 32 | voter.0),
             cluster: ClusterId(0),
         };
-        let node = Node::new(Identity { sender }, own.clone(), "bpf", self.now());
-        self.hosts.insert(
-            name.clone(),
-            Host {
-                node,
-                up: true,
-                gates: BTreeMap::new(),
-            },
-        );
+        let node = Node::new(Identity { sender }, own.clone(), "bpf", &gates, self.now());
+        for group in gates.keys() {
+            let still_there = Event::Resource {
+                group: group.clone(),
+                resource: "vip".into(),
+                status: ResourceStatus::Up("up".to_owned()),
+            };
+            self.event(name.as_str(), still_there);
+        }
+        let host = Host {
+            node,
+            up: true,
+            gates,
+        };
+        self.hosts.insert(name.clone(), host);
         for (index, leader, state) in self.log.clone() {
             self.queue.push_back((
                 name.clone(),
@@ -353,13 +309,25 @@ impl Cluster {
         self.broken.insert(name.into());
     }
 
-    /// A daemon starts (again): another life with what the consensus remembers.
+    /// A daemon starts (again): another life with what the consensus remembers, and every gate shut.
     pub(crate) fn restart(&mut self, name: &str, spec: ClusterSpec, life: u64) {
         let own = Configuration {
             hash: "one".to_owned(),
             spec,
         };
-        self.start(&name.into(), &own, life);
+        self.start(&name.into(), &own, life, BTreeMap::new());
+    }
+
+    /// The same, and what a killed life left open is inherited.
+    pub(crate) fn restart_inheriting(&mut self, name: &str, spec: ClusterSpec, life: u64) {
+        let now = self.now().boot;
+        let mut gates = self.hosts[&NodeName::from(name)].gates.clone();
+        gates.retain(|_, until| now < *until);
+        let own = Configuration {
+            hash: "one".to_owned(),
+            spec,
+        };
+        self.start(&name.into(), &own, life, gates);
     }
 
     /// The same, and it has not found out yet what it could start.

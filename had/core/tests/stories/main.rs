@@ -6,12 +6,14 @@
 )]
 
 mod cluster;
+mod file;
 mod schemes;
 
 use std::time::Duration;
 
 use cluster::Cluster;
 use had_core::ids::Epoch;
+use had_core::message::ResourceState;
 use had_core::ports::{Event, Reply, Request};
 use had_core::spec::Role;
 use had_core::status::GroupCondition;
@@ -140,7 +142,7 @@ fn an_owner_that_can_remember_nothing_any_more_hands_over_at_once() {
 fn an_owner_that_its_new_file_makes_a_witness_gives_way_before_the_others_have_that_file() {
     let mut cluster = Cluster::running(Failback::Manual);
     cluster.run(ms(1_000));
-    let mut spec = cluster::spec(Failback::Manual);
+    let mut spec = file::spec(Failback::Manual);
     spec.nodes[0].role = Role::Witness;
     cluster.restart("h1", spec, 2);
     cluster.run_until_open("h2", ms(700));
@@ -172,7 +174,7 @@ fn an_operators_move_that_does_not_last_is_said_not_to_have_come_true() {
 #[test]
 fn a_restarted_owner_keeps_its_group_while_it_still_checks_what_it_could_start() {
     let mut cluster = Cluster::running(Failback::Manual);
-    cluster.restart_unchecked("h1", cluster::spec(Failback::Manual), 2);
+    cluster.restart_unchecked("h1", file::spec(Failback::Manual), 2);
     cluster.run(ms(1_000));
     assert_eq!(cluster.open(), ["h1"]);
     let web = &cluster.state().groups[&"web".into()];
@@ -182,6 +184,72 @@ fn a_restarted_owner_keeps_its_group_while_it_still_checks_what_it_could_start()
     );
     cluster.ready("h1", Err("eth0 has no carrier"));
     cluster.run_until_open("h2", ms(50));
+}
+
+#[test]
+fn a_killed_owner_that_is_back_within_its_lease_is_open_all_the_time() {
+    let mut cluster = Cluster::running(Failback::Manual);
+    cluster.run(ms(1_000));
+    cluster.kill("h1");
+    cluster.run(ms(150));
+    cluster.restart_inheriting("h1", file::spec(Failback::Manual), 2);
+    for _ in 0..200 {
+        cluster.run(ms(5));
+        assert_eq!(cluster.open(), ["h1"]);
+    }
+    assert_eq!(cluster.state().groups[&"web".into()].epoch, Epoch(1));
+}
+
+#[test]
+fn a_later_life_without_a_lease_stands_down_when_what_it_inherited_ends() {
+    let mut cluster = Cluster::running(Failback::Manual);
+    cluster.run(ms(1_000));
+    cluster.kill("h1");
+    cluster.run(ms(50));
+    cluster.cut("h1");
+    cluster.restart_inheriting("h1", file::spec(Failback::Manual), 2);
+    cluster.run(ms(100));
+    assert_eq!(cluster.open(), ["h1"], "its former life's lease runs on");
+    cluster.run_until_open("h2", ms(300));
+    cluster.run(ms(300));
+    let web = &cluster.node("h1").status(cluster.now()).groups[0];
+    assert_eq!(web.resources[0].state, ResourceState::Stopped);
+    assert_eq!(cluster.overlaps, 0);
+}
+
+/// The group was moved while the daemon was away: what is left open is shut before anybody is told that it is.
+#[test]
+fn a_later_life_gives_up_what_was_moved_meanwhile_and_says_so_when_it_is_shut() {
+    let mut cluster = Cluster::running(Failback::Manual);
+    cluster.run(ms(1_000));
+    cluster.kill("h1");
+    cluster.request(Request::Failover {
+        group: "web".into(),
+        to: Some("h2".into()),
+    });
+    cluster.run(ms(50));
+    assert_eq!(cluster.open(), ["h1"], "nobody has released it");
+    cluster.restart_inheriting("h1", file::spec(Failback::Manual), 2);
+    let took = cluster.run_until_open("h2", ms(300));
+    assert!(took < ms(100), "{took:?}: it did not say that it released");
+    assert_eq!(cluster.overlaps, 0);
+}
+
+#[test]
+fn what_is_inherited_in_maintenance_is_left_alone_and_goes_on() {
+    let mut cluster = Cluster::running(Failback::Manual);
+    cluster.request(Request::Maintenance {
+        group: None,
+        on: true,
+    });
+    cluster.run(ms(1_000));
+    cluster.kill("h1");
+    cluster.run(ms(50));
+    cluster.restart_inheriting("h1", file::spec(Failback::Manual), 2);
+    for _ in 0..100 {
+        cluster.run(ms(5));
+        assert_eq!(cluster.open(), ["h1"]);
+    }
 }
 
 #[test]

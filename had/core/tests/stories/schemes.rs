@@ -10,7 +10,8 @@ use had_core::state::{FEATURE_LEVEL, State};
 use had_core::status::GroupCondition;
 use had_policies::{Failback, Scenario};
 
-use crate::cluster::{self, Cluster, group};
+use crate::cluster::Cluster;
+use crate::file::{self, group};
 use crate::ms;
 
 const LEASE_AND_MORE: Duration = ms(700);
@@ -18,7 +19,7 @@ const LEASE_AND_MORE: Duration = ms(700);
 fn three_nodes(groups: Vec<GroupSpec>) -> ClusterSpec {
     ClusterSpec {
         groups,
-        ..cluster::spec(Failback::Manual)
+        ..file::spec(Failback::Manual)
     }
 }
 

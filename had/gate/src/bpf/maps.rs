@@ -83,13 +83,25 @@ impl Maps {
             .store(until_boot_ns, Ordering::SeqCst);
     }
 
-    #[cfg(test)]
+    /// Until when a slot is open.
     pub(super) fn deadline(&self, slot: u32) -> u64 {
         self.deadlines.word(slot).load(Ordering::SeqCst)
     }
 
-    pub(super) fn shut_all(&self) {
-        (0..SLOTS).for_each(|slot| self.set_deadline(slot, 0));
+    /// Shuts every slot that an earlier life used for other addresses than `wanted` gives it, or not at all: what stays open
+    /// is open for what that life was granted, and until then.
+    pub(super) fn inherit(&self, wanted: &BTreeMap<IpAddr, u32>) -> Result<(), GateError> {
+        let guarded = self
+            .guarded()
+            .doing(|| "reading the guarded addresses".into())?;
+        let (former, wanted) = (by_slot(&guarded), by_slot(wanted));
+        for slot in 0..SLOTS {
+            let same = former.get(&slot).is_some() && former.get(&slot) == wanted.get(&slot);
+            if !same {
+                self.set_deadline(slot, 0);
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn dropped(&self, direction: Direction) -> u64 {
@@ -105,22 +117,37 @@ impl Maps {
         for old in self
             .guarded()
             .doing(|| "reading the guarded addresses".into())?
+            .into_keys()
         {
-            if !wanted.contains_key(&Ipv6Addr::from(old).to_canonical()) {
-                sys::map_delete(self.addresses.as_fd(), &old)
+            if !wanted.contains_key(&old) {
+                sys::map_delete(self.addresses.as_fd(), &key(old))
                     .doing(|| "forgetting an address".into())?;
             }
         }
         Ok(())
     }
 
-    fn guarded(&self) -> io::Result<Vec<[u8; 16]>> {
-        let mut keys: Vec<[u8; 16]> = Vec::new();
-        while let Some(next) = sys::map_next_key(self.addresses.as_fd(), keys.last())? {
-            keys.push(next);
+    /// Every guarded address and its slot.
+    fn guarded(&self) -> io::Result<BTreeMap<IpAddr, u32>> {
+        let map = self.addresses.as_fd();
+        let (mut guarded, mut last) = (BTreeMap::new(), None);
+        while let Some(next) = sys::map_next_key(map, last.as_ref())? {
+            if let Some(slot) = sys::map_lookup(map, &next)? {
+                guarded.insert(Ipv6Addr::from(next).to_canonical(), slot);
+            }
+            last = Some(next);
         }
-        Ok(keys)
+        Ok(guarded)
     }
+}
+
+/// The addresses of each slot.
+fn by_slot(addresses: &BTreeMap<IpAddr, u32>) -> BTreeMap<u32, Vec<IpAddr>> {
+    let mut slots: BTreeMap<u32, Vec<IpAddr>> = BTreeMap::new();
+    for (address, slot) in addresses {
+        slots.entry(*slot).or_default().push(*address);
+    }
+    slots
 }
 
 fn adopt_one(path: &Path, shape: MapShape, name: &str) -> io::Result<OwnedFd> {

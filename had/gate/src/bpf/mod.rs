@@ -46,7 +46,8 @@ pub(crate) struct BpfGate {
 }
 
 impl BpfGate {
-    /// In the order that never opens: maps adopted or made, every slot shut, addresses written, programs loaded, attached.
+    /// In the order that never opens: maps adopted or made, every slot shut that guards other addresses now, addresses
+    /// written, programs loaded, attached.
     pub(crate) fn open(
         instance: &str,
         groups: &[GuardedGroup],
@@ -55,7 +56,7 @@ impl BpfGate {
         let slots = assign(&Slots::default(), groups)?;
         let pins = Pins::take(instance)?;
         let maps = Maps::adopt(&pins.directory)?;
-        maps.shut_all();
+        maps.inherit(&slots.addresses)?;
         maps.guard(&slots.addresses)?;
         let programs = Programs::load(&maps)?;
         // A tcx link is held by its pin alone, a filter by its interface.
@@ -90,6 +91,11 @@ impl BpfGate {
     pub(crate) fn set(&self, group: usize, until_boot_ns: u64) -> Result<(), GateError> {
         self.maps.set_deadline(self.slots.of(group)?, until_boot_ns);
         Ok(())
+    }
+
+    /// Until when the group is open.
+    pub(crate) fn until(&self, group: usize) -> Result<u64, GateError> {
+        Ok(self.maps.deadline(self.slots.of(group)?))
     }
 
     /// Covers every interface that is not; returns how many were not.
@@ -232,7 +238,7 @@ mod tests {
             let old = sys::map_create(shape, "old").unwrap();
             sys::pin(std::os::fd::AsFd::as_fd(&old), &directory.join("deadlines")).unwrap();
             let maps = Maps::adopt(directory).unwrap();
-            maps.shut_all();
+            maps.inherit(&Default::default()).unwrap();
             assert_eq!(maps.dropped(Direction::Ingress), 0);
             let kept = Maps::adopt(directory).unwrap();
             kept.set_deadline(7, 42);

@@ -17,7 +17,8 @@ use crate::wire::passes;
 
 crate::stories!(
     a_killed_writer_falls_silent_and_stays_so,
-    a_restart_adopts_what_stands_and_is_shut,
+    a_restart_inherits_what_is_open_and_no_more,
+    what_guards_other_addresses_now_is_not_inherited,
     nothing_passes_while_a_restart_replaces_the_gate,
     a_second_holder_is_refused,
     an_interface_that_appears_is_covered,
@@ -76,8 +77,11 @@ fn a_killed_writer_falls_silent_and_stays_so(lab: &Lab) {
     }
 }
 
-fn a_restart_adopts_what_stands_and_is_shut(lab: &Lab) {
-    let child = writer(lab, Duration::from_secs(600));
+/// On nftables a restart begins shut; there [`Gate::until`] says so.
+fn a_restart_inherits_what_is_open_and_no_more(lab: &Lab) {
+    let lease = Duration::from_secs(600);
+    let earliest = boot_in(lease);
+    let child = writer(lab, lease);
     await_until("the writer opens", || passes(lab, Way::Out, &reply_of(0)));
     end(child);
     assert!(
@@ -91,14 +95,35 @@ fn a_restart_adopts_what_stands_and_is_shut(lab: &Lab) {
     let mut gate = lab.open();
     let counted = gate.dropped().egress;
     assert!(counted >= 1, "a restart goes on counting");
-    assert!(
-        !passes(lab, Way::Out, &reply_of(0)),
-        "every group is shut on return"
-    );
+    let inherits = lab.kind != Kind::Nft;
+    assert_eq!(gate.until(0).unwrap() >= earliest, inherits);
+    assert_eq!(passes(lab, Way::Out, &reply_of(0)), inherits);
+    assert_eq!(gate.until(1).unwrap(), 0);
+    assert!(!passes(lab, Way::Out, &reply_of(1)));
     assert_eq!(gate.cover().unwrap(), 0, "everything was covered on return");
+    gate.set(0, 0).unwrap();
+    assert!(!passes(lab, Way::Out, &reply_of(0)));
     gate.set(0, far()).unwrap();
     assert!(passes(lab, Way::Out, &reply_of(0)));
     assert!(!passes(lab, Way::Out, &reply_of(1)));
+}
+
+fn what_guards_other_addresses_now_is_not_inherited(lab: &Lab) {
+    let end = far();
+    let mut gate = lab.open();
+    gate.set(0, end).unwrap();
+    gate.set(1, end).unwrap();
+    drop(gate);
+    let mut changed = settings("lab");
+    let moved = changed.groups[0].addresses.pop().unwrap();
+    let gate = lab.open_for(&changed).unwrap();
+    let kept = if lab.kind == Kind::Nft { 0 } else { end };
+    assert_eq!(gate.until(0).unwrap(), 0, "it has lost an address");
+    assert_eq!(gate.until(1).unwrap(), kept, "it guards what it did");
+    drop(gate);
+    changed.groups[1].addresses.push(moved);
+    let gate = lab.open_for(&changed).unwrap();
+    assert_eq!(gate.until(1).unwrap(), 0, "it has got another's address");
 }
 
 fn nothing_passes_while_a_restart_replaces_the_gate(lab: &Lab) {

@@ -1,6 +1,6 @@
 //! The adapter under test.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -45,6 +45,7 @@ pub(super) fn settings() -> Settings {
         cluster: "web".into(),
         node: "h1".into(),
         vips: vec![vip("web", VIP4, 24), vip("six", VIP6, 64)],
+        inherited: BTreeSet::new(),
     }
 }
 

@@ -373,7 +373,13 @@ mod tests {
             raw: RawTime(1),
             wall: WallTime(1),
         };
-        let node = Node::new(Identity { sender }, config.clone(), "bpf", now);
+        let node = Node::new(
+            Identity { sender },
+            config.clone(),
+            "bpf",
+            &BTreeMap::new(),
+            now,
+        );
         (config.spec, node.status(now))
     }
 

@@ -39,8 +39,8 @@ const YEAR_2026_NS: u64 = 1_767_225_600_000_000_000;
 pub(super) async fn daemon(cluster: Rc<Cluster>, host: usize) {
     let start_up = pick(&cluster, START_UP_US);
     SimRuntime::sleep(start_up).await;
-    cluster.shut_everything(host);
-    let started = match start(&cluster, host).await {
+    let inherited = cluster.inherits(host);
+    let started = match start(&cluster, host, &inherited).await {
         Ok(started) => started,
         Err(text) => {
             return cluster.expect(Err(Violation {
@@ -69,6 +69,7 @@ struct Driver {
 async fn start(
     cluster: &Rc<Cluster>,
     host: usize,
+    inherited: &BTreeMap<GroupName, BootTime>,
 ) -> Result<(Driver, mpsc::UnboundedReceiver<Event>), String> {
     let place = &cluster.hosts[host];
     let fresh = place.fresh_voter();
@@ -93,7 +94,11 @@ async fn start(
     let identity = Identity {
         sender: sender.clone(),
     };
-    let mut node = Node::new(identity, cluster.config.clone(), "bpf", clocks());
+    let known = match cluster.planted {
+        Some(planted) => planted.known(inherited),
+        None => inherited.clone(),
+    };
+    let mut node = Node::new(identity, cluster.config.clone(), "bpf", &known, clocks());
     if let Some(plant) = cluster.planted.and_then(crate::plant::Planted::in_core) {
         node.plant(plant);
     }
@@ -119,7 +124,7 @@ async fn start(
         .await
         .map_err(|error| format!("{}: {error}", place.name))?;
     let consensus = Rc::new(consensus);
-    place.becomes(sender, inbox, Rc::clone(&consensus));
+    place.becomes(sender, inbox, Rc::clone(&consensus), inherited);
     follow(cluster, host, &consensus);
     Ok((
         Driver {

@@ -22,7 +22,7 @@ use std::time::Duration;
 use had_consensus::Consensus;
 use had_core::ids::{CommandId, GroupName, NodeName, RequestId, ResourceName, VoterId};
 use had_core::message::Sender;
-use had_core::ports::{Event, Reply, Request};
+use had_core::ports::{Event, Reply, Request, ResourceStatus};
 use had_core::time::BootTime;
 use tokio::sync::{mpsc, oneshot};
 
@@ -187,8 +187,24 @@ impl Host {
         sender: Sender,
         inbox: mpsc::UnboundedSender<Event>,
         consensus: Rc<Consensus<SimRuntime>>,
+        inherited: &BTreeMap<GroupName, BootTime>,
     ) {
         let mut inner = self.inner.borrow_mut();
+        let there = inner.addresses.iter().cloned();
+        let wish = Wish {
+            number: 1,
+            up: true,
+        };
+        let wishes: BTreeMap<_, _> = there.map(|key| (key, wish)).collect();
+        for (group, resource) in wishes.keys().cloned() {
+            let status = ResourceStatus::Up("up".into());
+            // Both ends are alive: the daemon is just starting.
+            drop(inbox.send(Event::Resource {
+                group,
+                resource,
+                status,
+            }));
+        }
         inner.process = Some(Process {
             life: inner.lives,
             sender,
@@ -196,8 +212,8 @@ impl Host {
             consensus,
             waiting: BTreeMap::new(),
             requests: 0,
-            wishes: BTreeMap::new(),
-            hands_off: BTreeSet::new(),
+            wishes,
+            hands_off: inherited.keys().cloned().collect(),
         });
     }
 
@@ -312,16 +328,19 @@ impl Host {
 }
 
 impl Cluster {
-    /// What a daemon does first: every gate shut, every address of an earlier life gone.
-    fn shut_everything(&self, host: usize) {
-        let groups: Vec<GroupName> = {
-            let mut inner = self.hosts[host].inner.borrow_mut();
-            inner.addresses.clear();
-            inner.gates.keys().cloned().collect()
+    /// What a daemon does first: what a killed life was granted goes on, every other gate is shut, every other address gone.
+    fn inherits(&self, host: usize) -> BTreeMap<GroupName, BootTime> {
+        let now = self.boot(host);
+        let (open, shut): (BTreeMap<_, _>, BTreeMap<_, _>) = {
+            let gates = self.hosts[host].inner.borrow().gates.clone();
+            gates.into_iter().partition(|(_, until)| now < *until)
         };
-        for group in groups {
-            self.write_gate(host, &group, BootTime::ZERO);
+        for group in shut.keys() {
+            self.write_gate(host, group, BootTime::ZERO);
         }
+        let addresses = &mut self.hosts[host].inner.borrow_mut().addresses;
+        addresses.retain(|(group, _)| open.contains_key(group));
+        open
     }
 
     /// One store into the kernel's map.

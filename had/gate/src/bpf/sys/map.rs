@@ -6,6 +6,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use super::{bpf, bpf_fd, object_info, object_name, raw};
 
 const MAP_CREATE: u32 = 0;
+const MAP_LOOKUP: u32 = 1;
 const MAP_UPDATE: u32 = 2;
 const MAP_DELETE: u32 = 3;
 const MAP_NEXT_KEY: u32 = 4;
@@ -80,6 +81,24 @@ struct Element {
     key: u64,
     value: u64,
     flags: u64,
+}
+
+/// Reads one element; `None` where there is none under this key.
+pub(in crate::bpf) fn map_lookup(map: BorrowedFd<'_>, key: &[u8; 16]) -> io::Result<Option<u32>> {
+    let mut found = 0u32;
+    let (key, value) = (address(key), std::ptr::from_mut(&mut found) as u64);
+    let mut attr = Element {
+        map: raw(map),
+        padding: 0,
+        key,
+        value,
+        flags: 0,
+    };
+    match bpf(MAP_LOOKUP, &mut attr) {
+        Ok(_) => Ok(Some(found)),
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Writes one element, new or not; readers see the old or the new one.

@@ -12,7 +12,9 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 pub(super) use link::{link_create, link_info, link_update};
-pub(super) use map::{MapShape, map_create, map_delete, map_next_key, map_shape, map_update};
+pub(super) use map::{
+    MapShape, map_create, map_delete, map_lookup, map_next_key, map_shape, map_update,
+};
 pub(super) use pin::{pin, pinned};
 pub(super) use program::{program_id, program_load};
 
