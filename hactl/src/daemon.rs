@@ -15,8 +15,8 @@ use crate::args::Target;
 use crate::connect::connect;
 use crate::failure::Failure;
 
-/// A question is answered from memory.
-const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
+/// A question is answered from memory, in milliseconds.
+const QUESTION_TIMEOUT: Duration = Duration::from_secs(3);
 /// A little longer than the daemon itself gives a command (60 s).
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(65);
 /// How often a command whose outcome is unknown is repeated under its id: through one change of the leader.
@@ -150,7 +150,17 @@ impl Daemon {
     pub(crate) fn failed(&self, status: &Status) -> Failure {
         let text = status.message().to_owned();
         match status.code() {
-            Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown => {
+            // Either end may notice first.
+            Code::DeadlineExceeded | Code::Cancelled => Failure::NoDaemon {
+                text: format!(
+                    "the daemon at {} took the question and has not answered within {} s",
+                    self.target.name(),
+                    QUESTION_TIMEOUT.as_secs()
+                ),
+                hint: "it hangs: restart it. What it owned falls silent by itself, and another node takes it over; ask there"
+                    .to_owned(),
+            },
+            Code::Unavailable | Code::Unknown => {
                 Failure::NoDaemon {
                     text: format!(
                         "the daemon at {} does not answer: {text}",

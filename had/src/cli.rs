@@ -48,6 +48,9 @@ pub struct Check {
     /// The cluster file.
     #[arg(long, env = "HAD_CONFIG", default_value = "/etc/had/cluster.toml")]
     pub config: PathBuf,
+    /// The same, without --config.
+    #[arg(value_name = "FILE", conflicts_with = "config")]
+    pub file: Option<PathBuf>,
     /// Also try what this host needs: privileges, gate, certificates, interfaces, ports, room, clock, the peers' addresses.
     #[arg(long)]
     pub host: bool,

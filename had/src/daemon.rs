@@ -33,7 +33,7 @@ use crate::inbound::Doorman;
 use crate::operator::LocalOperator;
 use crate::peers::{self, Peers};
 use crate::transport::PeerTransport;
-use crate::{admin, check, clock, http, supervisor, tls, vips};
+use crate::{admin, check, clock, http, privileges, supervisor, tls, vips};
 
 /// The name under which the store keeps the name of its node.
 const NODE_KEY: &str = "node";
@@ -164,8 +164,16 @@ pub async fn run(asked: &Run) -> Result<(), Problem> {
         .map(|files| tls::Identity::load(&check::files(files), &node));
     let identity = identity
         .transpose()
-        .map_err(|error| here(&error))?
+        .map_err(|error| {
+            let why = with_causes(&error);
+            Problem::Here(format!(
+                "{why}. `hactl pki issue {node}` writes a certificate and its key"
+            ))
+        })?
         .map(Arc::new);
+    if !vips::of(spec, &node).is_empty() {
+        privileges::needed().map_err(Problem::Here)?;
+    }
     let store = open_store(&asked.data_dir, &node)?;
     let sender = sender(&store, &node)?;
     // A witness owns nothing, so there is nothing to silence, and it may lack the privileges for it.
@@ -322,9 +330,10 @@ impl Daemon {
         let core = Node::new(
             Identity {
                 sender: sender.clone(),
+                gate: rung.clone(),
+                supervised: supervisor::watches(),
             },
             loaded.configuration.clone(),
-            &rung,
             &inherited,
             clock::now(),
         );

@@ -11,7 +11,7 @@
 //! | [`inbound`], [`transport`] | what peers say, and what the consensus says to them |
 //! | [`http`] | metrics and health |
 //! | [`supervisor`] | what systemd is told |
-//! | [`cli`], [`check`], [`logging`], [`clock`], [`vips`] | as named |
+//! | [`cli`], [`check`], [`logging`], [`clock`], [`privileges`], [`vips`] | as named |
 
 pub mod admin;
 pub mod check;
@@ -24,6 +24,7 @@ pub mod inbound;
 pub mod logging;
 pub mod operator;
 pub mod peers;
+pub mod privileges;
 pub mod supervisor;
 pub mod tls;
 pub mod transport;

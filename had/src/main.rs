@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use had::cli::{Action, Cli};
-use had::{check, daemon, logging};
+use had::{check, daemon, logging, supervisor};
 
 /// Threads for connections, consensus and operators; the driver and the store have their own.
 const WORKERS: usize = 4;
@@ -12,6 +12,7 @@ const WORKERS: usize = 4;
 fn main() -> ExitCode {
     end_with_any_panic();
     let action = Cli::parse().command;
+    let supervised = matches!(action, Action::Run(_));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .enable_all()
@@ -32,6 +33,9 @@ fn main() -> ExitCode {
         Ok(false) => ExitCode::from(1),
         Err(problem) => {
             eprintln!("had: {problem}");
+            if supervised && matches!(problem, daemon::Problem::Here(_)) {
+                supervisor::hold_back();
+            }
             ExitCode::from(problem.code())
         }
     }

@@ -15,9 +15,26 @@ pub fn ready(what: &str) {
     tell(&[NotifyState::Ready, NotifyState::Status(what)]);
 }
 
+/// A supervisor starts a killed daemon again within milliseconds, so that it goes on within its lease. One that cannot run
+/// takes this long to say so, or it would be started dozens of times a second.
+const FAILED_START: Duration = Duration::from_secs(1);
+
+/// It cannot run here: where a supervisor will try again, not at once. Everything that it held is let go.
+pub fn hold_back() {
+    if std::env::var_os("NOTIFY_SOCKET").is_some() {
+        std::thread::sleep(FAILED_START);
+    }
+}
+
 /// The daemon was asked to end and hands over.
 pub fn stopping() {
     tell(&[NotifyState::Stopping, NotifyState::Status("handing over")]);
+}
+
+/// Whether a supervisor ends this daemon where it hangs.
+#[must_use]
+pub fn watches() -> bool {
+    sd_notify::watchdog_enabled().is_some()
 }
 
 /// Tells a watchdog, twice in its time, that the daemon lives: that its driver answers, not merely that a task runs.

@@ -5,7 +5,9 @@ use std::fmt::Display;
 
 use had_core::ids::NodeName;
 use had_core::spec::Role;
-use had_core::status::{Degraded, GroupCondition, GroupStatus, NodeCondition, NodeStatus, Status};
+use had_core::status::{
+    Degraded, GroupCondition, GroupStatus, NodeCondition, NodeStatus, Rung, Status,
+};
 
 use super::table::{list, loose_table, table};
 use super::{Moment, length, render_notes, word};
@@ -26,6 +28,7 @@ pub(crate) fn render(
     }
     parts.push(groups(&status.groups, moment, width));
     parts.push(resources(&status.groups, width));
+    parts.push(ladders(&status.groups, width));
     parts.push(notes(status, one_group, moment));
     parts.retain(|part| !part.is_empty());
     parts.join("\n")
@@ -82,7 +85,7 @@ fn nodes(status: &Status, width: Option<u16>) -> String {
         let mut row = vec![
             node.name.to_string(),
             word(&node.role),
-            marked(word(&node.state), node.degraded.is_some()),
+            marked(word(&node.state), &[("degraded", node.degraded.is_some())]),
             node.last_heard_ms.map_or("-".to_owned(), length),
             list(&node.hears),
             if node.gate.is_empty() {
@@ -116,11 +119,37 @@ fn load(node: &NodeStatus) -> String {
 }
 
 /// A state with the mark of what is less than it should be; a note says why.
-fn marked(state: String, degraded: bool) -> String {
-    if degraded {
-        format!("{state}, degraded")
-    } else {
-        state
+fn marked(state: String, marks: &[(&str, bool)]) -> String {
+    let marks = marks.iter().filter(|(_, set)| *set);
+    marks.fold(state, |state, (mark, _)| format!("{state}, {mark}"))
+}
+
+/// What ends the groups where their owner's lease is over: one line for all that stand on the same.
+fn ladders(groups: &[GroupStatus], width: Option<u16>) -> String {
+    let mut same: BTreeMap<&[Rung], Vec<&GroupStatus>> = BTreeMap::new();
+    for group in groups.iter().filter(|group| !group.rungs.is_empty()) {
+        same.entry(&group.rungs).or_default().push(group);
+    }
+    let row = |(rungs, groups): (&[Rung], Vec<&GroupStatus>)| {
+        let rungs: Vec<_> = rungs.iter().map(rung).collect();
+        [
+            list(groups.iter().map(|group| &group.name)),
+            rungs.join(", "),
+        ]
+    };
+    let rows: Vec<_> = same.into_iter().map(row).collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    table(["GROUPS", "SILENCED WHEN THE LEASE ENDS BY"], rows, width)
+}
+
+fn rung(rung: &Rung) -> &'static str {
+    match rung {
+        Rung::BpfGate => "the gate (bpf)",
+        Rung::NftGate => "the gate (nft)",
+        Rung::Daemon => "the daemon",
+        Rung::Supervisor => "its supervisor",
     }
 }
 
@@ -182,7 +211,13 @@ fn groups(groups: &[GroupStatus], moment: &Moment, width: Option<u16>) -> String
             [
                 group.name.to_string(),
                 group.policy.clone(),
-                marked(word(&group.state), group.degraded.is_some()),
+                marked(
+                    word(&group.state),
+                    &[
+                        ("degraded", group.degraded.is_some()),
+                        ("maintenance", group.maintenance),
+                    ],
+                ),
                 list(&group.owner),
                 group.epoch.to_string(),
                 if group.since.0 == 0 {
@@ -190,13 +225,21 @@ fn groups(groups: &[GroupStatus], moment: &Moment, width: Option<u16>) -> String
                 } else {
                     moment.seconds(group.since)
                 },
-                list(&group.next),
+                // Nothing is taken over then.
+                list(group.next.iter().filter(|_| !group.maintenance)),
                 group.reason.clone(),
             ]
         })
         .collect();
     let header = [
-        "GROUP", "POLICY", "STATE", "OWNER", "EPOCH", "SINCE", "NEXT", "REASON",
+        "GROUP",
+        "POLICY",
+        "STATE",
+        "OWNER",
+        "EPOCH",
+        "SINCE",
+        "NEXT",
+        "DECIDED BECAUSE",
     ];
     table(header, rows, width)
 }

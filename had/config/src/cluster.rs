@@ -134,11 +134,14 @@ fn timing(section: &Section<'_>, findings: &mut Findings) -> Option<Timing> {
         );
         findings.error(heartbeat.span(), message, "write heartbeat = \"100ms\"");
     }
-    let (heartbeat, lease) = (heartbeat?, lease?);
+    let lease = lease?;
     let span = lease.span();
     let timing = Timing {
         lease: lease.into_inner(),
-        heartbeat: heartbeat.into_inner(),
+        // Where it is missing the lease is still judged by itself.
+        heartbeat: heartbeat
+            .as_ref()
+            .map_or(SHORTEST_HEARTBEAT, |one| *one.get_ref()),
     };
     if timing.lease > LONGEST_LEASE {
         let message = format!(
@@ -183,7 +186,7 @@ fn timing(section: &Section<'_>, findings: &mut Findings) -> Option<Timing> {
             ),
         );
     }
-    Some(timing)
+    heartbeat.map(|_| timing)
 }
 
 fn tls(section: &Section<'_>, folder: &Path, findings: &mut Findings) -> Option<Tls> {

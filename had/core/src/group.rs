@@ -28,6 +28,10 @@ use crate::timing::Timing;
 /// between two nodes that both fail, short enough that a repaired node is a standby again within a minute.
 const UNFIT_AFTER_FAILURE: Duration = Duration::from_secs(30);
 
+/// How long it is told that somebody else claims an address, after the last time: a claimant repeats itself within seconds
+/// or is gone.
+const CLAIM_TOLD: Duration = Duration::from_secs(30);
+
 /// What this node does for one group.
 #[derive(Debug)]
 pub struct LocalGroup {
@@ -55,6 +59,8 @@ pub struct LocalGroup {
     /// Since when it waits for another group to be down, and whether that was given up.
     behind: Option<(MonoTime, bool)>,
     announced: bool,
+    /// Who else claims one of its addresses, and when that was last heard.
+    claimed: Option<(String, MonoTime)>,
     phase: Phase,
     since: WallTime,
     /// What was last said to others, so that a change is said at once.
@@ -129,6 +135,7 @@ impl LocalGroup {
             hands_off: false,
             behind: None,
             announced: false,
+            claimed: None,
             phase: Phase::Idle,
             since: now,
             said: Vec::new(),
@@ -561,8 +568,9 @@ impl LocalGroup {
         }
     }
 
-    /// Somebody else claims an address: tell the network again where it is, where this node may.
-    pub fn announce_again(&self, out: &mut Vec<Command>) {
+    /// Somebody else claims an address: remember it, and tell the network again where it is, where this node may.
+    pub fn claimed(&mut self, text: String, now: MonoTime, out: &mut Vec<Command>) {
+        self.claimed = Some((text, now + CLAIM_TOLD));
         if self.held.is_some() {
             out.push(Command::Announce {
                 group: self.spec.name.clone(),
@@ -646,6 +654,11 @@ impl LocalGroup {
             since: self.since,
             not_ready: self.not_ready().or_else(unknown),
             banned: self.banned(now),
+            claimed: self
+                .claimed
+                .as_ref()
+                .filter(|(_, until)| now < *until)
+                .map(|(text, _)| text.clone()),
             released: (self.is_shut() && self.sealed > Epoch(0)).then_some(self.sealed),
             given_up: self
                 .given_up

@@ -127,6 +127,9 @@ pub struct Report {
     pub hears: Vec<NodeName>,
     /// Which gate it has: `bpf`, `nft` or `none`.
     pub gate: String,
+    /// Whether a supervisor ends it where it hangs.
+    #[serde(default)]
+    pub supervised: bool,
     /// What it knows of the groups that it may own.
     pub groups: BTreeMap<GroupName, GroupReport>,
 }
@@ -144,6 +147,9 @@ pub struct GroupReport {
     pub not_ready: Option<String>,
     /// What failed here not long ago, so that nobody should try again yet.
     pub banned: Option<String>,
+    /// Who else claimed one of its addresses here not long ago.
+    #[serde(default)]
+    pub claimed: Option<String>,
     /// The last epoch up to which its gate is shut for good: it will not open under this or an earlier one.
     pub released: Option<Epoch>,
     /// Whether it gave the group up by itself under the epoch that it owns (no carrier, a failed start).

@@ -92,6 +92,13 @@ impl Peers {
         self.get(node)?.report.as_ref()?.groups.get(group)
     }
 
+    /// Whether a node's daemon has said that it was asked to end.
+    #[must_use]
+    pub fn is_leaving(&self, node: &NodeName) -> bool {
+        let report = self.get(node).and_then(|peer| peer.report.as_ref());
+        report.is_some_and(|said| said.leaving)
+    }
+
     /// Whether a node was heard within this time.
     #[must_use]
     pub fn heard_within(&self, node: &NodeName, time: Duration, now: MonoTime) -> bool {

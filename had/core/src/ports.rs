@@ -317,11 +317,15 @@ pub enum Level {
     Warn,
 }
 
-/// Who this process is.
+/// Who this process is, and what silences it where it fails.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Identity {
     /// Name, voter and process; `cluster` as found on the disk.
     pub sender: Sender,
+    /// Which gate it has: `bpf`, `nft` or `none`.
+    pub gate: String,
+    /// Whether a supervisor ends it where it hangs.
+    pub supervised: bool,
 }
 
 impl Identity {

@@ -93,9 +93,13 @@ fn listen(path: &Path) -> Result<UnixListener, SocketError> {
     remove(&draft)?;
     let listener = UnixListener::bind(&draft).map_err(problem("listen on", path))?;
     let finish = || {
-        if let Ok(Some(group)) = nix::unistd::Group::from_name(GROUP) {
-            std::os::unix::fs::chown(&draft, None, Some(group.gid.as_raw()))
-                .map_err(problem("give to the group had", path))?;
+        if let Ok(Some(group)) = nix::unistd::Group::from_name(GROUP)
+            && let Err(error) = std::os::unix::fs::chown(&draft, None, Some(group.gid.as_raw()))
+        {
+            let path = path.display();
+            tracing::warn!(
+                "members of the group {GROUP} cannot use {path}: giving it to them: {error}"
+            );
         }
         std::fs::set_permissions(&draft, std::fs::Permissions::from_mode(MODE))
             .map_err(problem("set the permissions of", path))?;

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 use super::files;
 use crate::tls::Identity;
-use crate::{daemon, vips};
+use crate::{daemon, privileges, vips};
 
 /// A peer on a LAN answers in a millisecond.
 const PEER_ANSWERS: Duration = Duration::from_secs(1);
@@ -29,12 +29,6 @@ const ROOM_NEEDED: u64 = 16 << 20;
 const ROOM_WISHED: u64 = 128 << 20;
 /// `adjtimex` says that nobody disciplines the clock (adjtimex(2)).
 const TIME_ERROR: i32 = 5;
-
-/// Privileges of a node that may own groups, by their number in capabilities(7), and what for.
-const CAPABILITIES: [(u8, &str, &str); 2] = [
-    (12, "CAP_NET_ADMIN", "to put addresses on and the gate up"),
-    (13, "CAP_NET_RAW", "to announce addresses"),
-];
 
 /// How serious a finding is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -95,7 +89,8 @@ pub(super) async fn look(loaded: &Loaded, node: &NodeName, data_dir: &Path) -> V
     }
     // A witness owns nothing: it needs no privileges, and carries no address.
     if own.role == Role::Member {
-        privileges(&mut found);
+        let may = "addresses can be put on and announced".to_owned();
+        found.outcome("privileges", privileges::needed().map(|()| may));
         gate(loaded, &mut found);
         addresses(loaded, node, &mut found).await;
     }
@@ -104,36 +99,6 @@ pub(super) async fn look(loaded: &Loaded, node: &NodeName, data_dir: &Path) -> V
     clock(&mut found);
     peers(&spec.nodes, node, &mut found).await;
     found.0
-}
-
-fn privileges(found: &mut Findings) {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("CapEff:"))
-        .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok());
-    let Some(held) = line else {
-        return found.note(
-            "privileges",
-            Grade::Doubtful,
-            "/proc does not say which this process has",
-        );
-    };
-    let missing = CAPABILITIES
-        .iter()
-        .filter(|(number, _, _)| held & (1 << number) == 0);
-    let missing: Vec<_> = missing
-        .map(|(_, name, purpose)| format!("{name} is missing {purpose}"))
-        .collect();
-    let outcome = if missing.is_empty() {
-        Ok("addresses can be put on and announced".to_owned())
-    } else {
-        let missing = missing.join("; ");
-        Err(format!(
-            "{missing}: run this as root, or as the service does"
-        ))
-    };
-    found.outcome("privileges", outcome);
 }
 
 fn gate(loaded: &Loaded, found: &mut Findings) {

@@ -15,14 +15,21 @@ use host::Grade;
 /// # Errors
 /// Where the file cannot be read or is refused, or there is nothing to try the host with.
 pub async fn check(asked: &Check) -> Result<bool, Problem> {
-    let loaded = daemon::load(&asked.config)?;
+    let file = asked.file.as_ref().unwrap_or(&asked.config);
+    let loaded = daemon::load(file).map_err(|problem| match problem {
+        Problem::Configuration(errors) => {
+            println!("{errors}");
+            Problem::Configuration(format!("{} is refused", file.display()))
+        }
+        other => other,
+    })?;
     for warning in &loaded.warnings {
         println!("{warning}\n");
     }
     let spec = &loaded.configuration.spec;
     println!(
         "{}: good: cluster {}, {}, {}",
-        asked.config.display(),
+        file.display(),
         spec.name,
         counted(spec.nodes.len(), "node"),
         counted(spec.groups.len(), "group")

@@ -28,7 +28,10 @@ impl Driver {
             } => {
                 self.outlets.propose(proposal, leader, &entry);
             }
-            Command::Transfer { to } => self.outlets.transfer(to),
+            Command::Transfer { to } => {
+                let name = self.node.state().0.name_of(to).cloned();
+                self.outlets.transfer(to, name);
+            }
             Command::ReplaceVoter { node, old, new } => self.outlets.replace_voter(node, old, new),
             Command::Form { voters } => self.outlets.form(voters),
             Command::Reply { request, reply } => self.outlets.replies.answer(request, reply),

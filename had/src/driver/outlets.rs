@@ -160,10 +160,11 @@ impl Outlets {
         });
     }
 
-    pub(super) fn transfer(&self, to: VoterId) {
+    pub(super) fn transfer(&self, to: VoterId, name: Option<NodeName>) {
         self.with_consensus(move |consensus| async move {
+            let name = name.map_or_else(|| to.to_string(), |name| name.to_string());
             match consensus.transfer(to).await {
-                Ok(()) => tracing::info!("leadership handed over to {to}"),
+                Ok(()) => tracing::info!("leadership handed over to {name}"),
                 Err(error) => tracing::warn!("leadership could not be handed over: {error}"),
             }
         });

@@ -1,7 +1,7 @@
 //! Opens one connection over one link: from the own address of the link, within bounds, for one use.
 
 use std::error::Error;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::sync::Mutex;
 
 use hyper_util::rt::TokioIo;
@@ -119,20 +119,30 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// A status without gRPC's own words: the sentence, and the causes of a transport error.
+/// A status in plain words: what a peer says, or the innermost cause of a broken connection without the layers around it.
 pub(crate) fn status_text(status: &tonic::Status) -> String {
-    let mut text = status.message().to_owned();
+    let mut innermost: Option<&(dyn Error + 'static)> = None;
     let mut cause = status.source();
     while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
+        innermost = Some(error);
         cause = error.source();
     }
-    if text.is_empty() {
-        status.code().to_string()
+    let said = innermost.map(ToString::to_string).unwrap_or_default();
+    let closed = innermost.is_some_and(|error| {
+        let kind = error.downcast_ref().map(io::Error::kind);
+        matches!(
+            kind,
+            Some(ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
+        )
+    });
+    // Some layers keep no cause but the words of it.
+    if closed || said.contains("close_notify") || status.message().contains("close_notify") {
+        "the other side closed the connection".to_owned()
+    } else if !said.is_empty() {
+        said
+    } else if !status.message().is_empty() {
+        status.message().to_owned()
     } else {
-        text
+        status.code().to_string()
     }
 }

@@ -5,6 +5,7 @@
 
 mod error;
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -53,6 +54,7 @@ impl Identity {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let roots = Arc::new(roots(&files.ca)?);
         let chain = certificates("certificate", &files.cert)?;
+        warn_of_readers(&files.key);
         let key = PrivateKeyDer::from_pem_file(&files.key)
             .map_err(|error| pem_error("private key", &files.key, error))?;
         let certified =
@@ -95,6 +97,14 @@ impl Identity {
             server: Arc::new(server),
             client: Arc::new(client),
         })
+    }
+}
+
+/// Whoever reads the key passes for this node.
+fn warn_of_readers(key: &Path) {
+    if std::fs::metadata(key).is_ok_and(|found| found.permissions().mode() & 0o004 != 0) {
+        let key = key.display();
+        tracing::warn!("every user of this host can read the private key {key}: chmod 600 {key}");
     }
 }
 

@@ -13,7 +13,7 @@ use had_rig::{Cluster, ClusterSpec};
 /// An ended daemon takes its addresses down first.
 const ENDS: Duration = Duration::from_secs(5);
 /// The capabilities that `examples/systemd/had.service` leaves a daemon.
-const AS_A_SERVICE: &str = "--bounding-set=-all,+net_admin,+net_raw,+bpf,+perfmon,+ipc_lock";
+const AS_A_SERVICE: &str = "--bounding-set=-all,+net_admin,+net_raw,+bpf,+perfmon,+ipc_lock,+chown";
 
 fn main() -> Result<ExitCode> {
     Binaries::build()?;

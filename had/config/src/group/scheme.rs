@@ -3,6 +3,7 @@
 use toml::de::DeTable;
 
 use crate::section::{Keys, Misplaced};
+use crate::similar;
 
 use super::misplaced;
 
@@ -33,14 +34,15 @@ impl Scheme {
         }
     }
 
-    /// The policy of a group: what it says, or where it says nothing, what its keys look like. `None` where what it
-    /// says is no policy.
+    /// The policy of a group: what it says, also misspelt, or where it says nothing, what its keys look like. `None` where
+    /// what it says is no policy.
     pub(super) fn of(group: &DeTable<'_>) -> Option<Self> {
         let Some(policy) = group.get("policy") else {
             return Some(Self::meant_by(group));
         };
         let policy = policy.get_ref().as_str()?;
-        Self::ALL.into_iter().find(|one| one.as_str() == policy)
+        let meant = similar::nearest(policy, Self::ALL.map(Self::as_str))?;
+        Self::ALL.into_iter().find(|one| one.as_str() == meant)
     }
 
     fn meant_by(group: &DeTable<'_>) -> Self {

@@ -189,7 +189,10 @@ impl Leader {
         let nodes = seen.state.nodes.iter();
         nodes
             .filter(|(name, node)| !node.lost && lost(name))
-            .map(|(name, _)| Step::Lost { node: name.clone() })
+            .map(|(name, _)| Step::Lost {
+                node: name.clone(),
+                asked: seen.peers.is_leaving(name),
+            })
             .collect()
     }
 

@@ -31,12 +31,7 @@ impl Known for AsLeader<'_> {
     }
 
     fn is_leaving(&self, node: &NodeName) -> bool {
-        let report = self
-            .seen
-            .peers
-            .get(node)
-            .and_then(|peer| peer.report.as_ref());
-        report.is_some_and(|said| said.leaving)
+        self.seen.peers.is_leaving(node)
     }
 
     fn readiness(&self, node: &NodeName, group: &GroupName) -> Option<Readiness> {

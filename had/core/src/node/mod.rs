@@ -40,6 +40,7 @@ pub struct Node {
     me: Sender,
     own: Configuration,
     gate: String,
+    supervised: bool,
     timing: Timing,
     state: Arc<State>,
     applied: u64,
@@ -77,21 +78,20 @@ pub struct Node {
 }
 
 impl Node {
-    /// A daemon that has just started. `own` is what its file says, `gate` which gate it has. Every gate is shut and no
-    /// address is up, but for the groups of `inherited`: a killed life of this daemon left their gates open until then, and
+    /// A daemon that has just started; `own` is what its file says. Every gate is shut and no address is up, but for the groups of `inherited`: a killed life of this daemon left their gates open until then, and
     /// their addresses as they are.
     #[must_use]
     pub fn new(
         identity: Identity,
         own: Configuration,
-        gate: &str,
         inherited: &BTreeMap<GroupName, BootTime>,
         now: Now,
     ) -> Self {
         let timing = own.spec.timing;
         let mut node = Self {
             me: identity.sender,
-            gate: gate.to_owned(),
+            gate: identity.gate,
+            supervised: identity.supervised,
             timing,
             state: Arc::new(State::default()),
             applied: 0,
@@ -301,8 +301,9 @@ impl Node {
                     level: Level::Warn,
                     text: format!("{group}: {text}"),
                 });
-                if let Some(group) = self.groups.get(&group).filter(|_| self.leased) {
-                    group.announce_again(out);
+                if let Some(group) = self.groups.get_mut(&group) {
+                    group.claimed(text, now.mono, out);
+                    self.look_and_report(now);
                 }
             }
             Event::Request { request, id, what } => self.requested(now, request, id, &what, out),

@@ -72,6 +72,7 @@ impl Node {
             leaving: self.leaving.is_some(),
             hears,
             gate: self.gate.clone(),
+            supervised: self.supervised,
             groups: groups.collect(),
         };
         self.peers.heard(&self.state, &self.me.clone(), now);

@@ -49,7 +49,7 @@ impl State {
                     state.unreleased.remove(node);
                 }
             }
-            Step::Lost { node } => self.apply_lost(author, node),
+            Step::Lost { node, asked } => self.apply_lost(author, node, *asked),
             Step::Online { node } => {
                 self.set_node(author, node, "node-online", "is back", |state| {
                     std::mem::take(&mut state.lost)
@@ -130,7 +130,7 @@ impl State {
 
     /// Its lease is known to have ended, and nothing is granted to it before it has applied this: so nobody waits for it,
     /// and no group stays pinned to it.
-    fn apply_lost(&mut self, author: Author<'_>, node: &NodeName) {
+    fn apply_lost(&mut self, author: Author<'_>, node: &NodeName, asked: bool) {
         for group in self.groups.values_mut() {
             group.unreleased.remove(node);
             if group.pinned.as_ref() == Some(node) {
@@ -138,8 +138,15 @@ impl State {
             }
         }
         self.leave_queues(node);
-        let what = "was lost: its lease ended without renewal";
-        self.set_node(author, node, "node-lost", what, |state| {
+        let (kind, what) = if asked {
+            (
+                "node-ended",
+                "is gone: its daemon was asked to end, and did",
+            )
+        } else {
+            ("node-lost", "was lost: its lease ended without renewal")
+        };
+        self.set_node(author, node, kind, what, |state| {
             !std::mem::replace(&mut state.lost, true)
         });
     }
@@ -305,7 +312,13 @@ mod tests {
             waits(&state),
             [("h1".into(), Epoch(1)), ("h2".into(), Epoch(2))].into()
         );
-        state.apply(&entry(4, vec![Step::Lost { node: "h1".into() }]));
+        state.apply(&entry(
+            4,
+            vec![Step::Lost {
+                node: "h1".into(),
+                asked: false,
+            }],
+        ));
         assert_eq!(waits(&state), [("h2".into(), Epoch(2))].into());
         let confirm = |epoch| Step::Confirm {
             group: "web".into(),
@@ -339,7 +352,10 @@ mod tests {
             7,
             vec![
                 step(Some("h1"), 1, None, false),
-                Step::Lost { node: "h1".into() },
+                Step::Lost {
+                    node: "h1".into(),
+                    asked: false,
+                },
             ],
         );
         assert_eq!(

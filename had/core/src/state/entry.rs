@@ -59,6 +59,9 @@ pub enum Step {
     Lost {
         /// The node.
         node: NodeName,
+        /// Whether its daemon had said that it was asked to end.
+        #[serde(default)]
+        asked: bool,
     },
     /// A lost node renews its lease again.
     Online {
@@ -146,7 +149,7 @@ impl Entry {
         for step in &self.steps {
             match step {
                 Step::Move(change) => nodes.extend(change.from.iter().chain(&change.to).cloned()),
-                Step::Confirm { node, .. } | Step::Lost { node } | Step::Online { node } => {
+                Step::Confirm { node, .. } | Step::Lost { node, .. } | Step::Online { node } => {
                     nodes.insert(node.clone());
                 }
                 // Whoever acts by an older configuration must have this one before its lease goes on.

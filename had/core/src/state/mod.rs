@@ -118,7 +118,7 @@ pub struct ClusterEvent {
     /// What it is about.
     pub group: Option<GroupName>,
     /// A word for machines: `takeover`, `switchover`, `placed`, `restarted`, `displaced`, `stopped`, `stranded`, `started`,
-    /// `cleared`, `maintenance`, `node-lost`, `node-online`, `drained`, `resumed`, `formed`, `configured`.
+    /// `cleared`, `maintenance`, `node-lost`, `node-ended`, `node-online`, `drained`, `resumed`, `formed`, `configured`.
     pub kind: String,
     /// One sentence for people.
     pub text: String,

@@ -3,7 +3,7 @@
 use had_policies::{Candidate, Decision, Idle, Plan, Verdict, View};
 
 use super::{
-    Degraded, GroupCondition, GroupStatus, NodeCondition, NodeStatus, ResourceLine, Status,
+    Degraded, GroupCondition, GroupStatus, NodeCondition, NodeStatus, ResourceLine, Rung, Status,
 };
 use crate::group::LocalGroup;
 use crate::ids::{GroupName, NodeName};
@@ -73,6 +73,17 @@ impl Node {
                 ));
             }
         }
+        for group in &spec.groups {
+            for node in group.policy.nodes() {
+                let said = self.said_of(node, &group.name);
+                if let Some(text) = said.and_then(|said| said.claimed.as_ref()) {
+                    let name = &group.name;
+                    notices.push(format!(
+                        "{name}: {text}, as {node} hears: another host has its address, take it off there"
+                    ));
+                }
+            }
+        }
         let keeping = spec.groups.iter().filter(|group| {
             let local = self.local_group(&group.name);
             !self.is_quorate(now) && local.is_some_and(LocalGroup::keeps_on)
@@ -116,6 +127,24 @@ impl Node {
             capacity: spec.capacity,
             degraded: self.degraded(name, plan),
         }
+    }
+
+    /// What ends a node's ownership, strongest first: its gate at the lease's end, the daemon itself then too, a supervisor
+    /// where the daemon hangs.
+    fn rungs(&self, node: &NodeName) -> Vec<Rung> {
+        let Some(report) = self.report_of(node) else {
+            return Vec::new();
+        };
+        let gate = match report.gate.as_str() {
+            "bpf" => Some(Rung::BpfGate),
+            "nft" => Some(Rung::NftGate),
+            _ => None,
+        };
+        let supervisor = report.supervised.then_some(Rung::Supervisor);
+        gate.into_iter()
+            .chain([Rung::Daemon])
+            .chain(supervisor)
+            .collect()
     }
 
     /// Since when a node carries work whose home is elsewhere, and which.
@@ -199,8 +228,11 @@ impl Node {
             let mutual = matches!(spec.policy, PolicySpec::MutualTakeover { .. });
             self.degraded(owner, plan).filter(|_| mutual && quorate)
         });
+        let owner = decided.owner.as_ref().filter(|_| quorate && !owner_lost);
+        let rungs = owner.map_or_else(Vec::new, |owner| self.rungs(owner));
         GroupStatus {
             name: spec.name.clone(),
+            rungs,
             policy: spec.policy.scheme().to_owned(),
             state: condition,
             reason: match decision.filter(|_| owner_lost) {

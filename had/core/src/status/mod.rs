@@ -153,6 +153,23 @@ pub struct GroupStatus {
     pub next: Vec<NodeName>,
     /// Why the others could not.
     pub not_ready: BTreeMap<NodeName, String>,
+    /// What ends it on its owner when the lease is over, strongest first.
+    #[serde(default)]
+    pub rungs: Vec<Rung>,
+}
+
+/// What ends a group on its owner when the lease is over.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rung {
+    /// A program in the kernel silences its addresses, whatever becomes of the daemon.
+    BpfGate,
+    /// nftables does, a little earlier and a little less.
+    NftGate,
+    /// The daemon shuts its gate and takes it down, where it still runs.
+    Daemon,
+    /// A supervisor ends a daemon that hangs.
+    Supervisor,
 }
 
 /// Why something is less than it should be.

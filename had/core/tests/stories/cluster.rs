@@ -109,7 +109,12 @@ impl Cluster {
             process: ProcessId(life << 32 | voter.0),
             cluster: ClusterId(0),
         };
-        let node = Node::new(Identity { sender }, own.clone(), "bpf", &gates, self.now());
+        let identity = Identity {
+            sender,
+            gate: "bpf".to_owned(),
+            supervised: false,
+        };
+        let node = Node::new(identity, own.clone(), &gates, self.now());
         for group in gates.keys() {
             let still_there = Event::Resource {
                 group: group.clone(),

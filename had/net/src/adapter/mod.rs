@@ -183,7 +183,6 @@ impl Adapter {
             .claims
             .judge(heard.index, heard.sighting, &self.table, now);
         if let Some((group, text)) = claim {
-            tracing::warn!(%group, "{text}");
             self.announcer.once(&group, now);
             (self.events)(Event::ForeignClaim { group, text });
         }

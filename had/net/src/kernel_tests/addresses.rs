@@ -9,8 +9,9 @@ use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressProto
 
 use super::daemon::{Daemon, VIP4, VIP6, settings};
 use super::world::{World, ip, key, story, summary};
+use crate::Settings;
 use crate::decode::Tag;
-use crate::events::Events;
+use crate::events::{Events, RECEIVE_BUFFER};
 use crate::reconcile::Action;
 
 /// The kernel's least: a few events.
@@ -92,6 +93,53 @@ fn strays_of_this_cluster_go_and_everything_else_stays() {
         for stays in ["10.77.0.67/32", "10.77.0.1/24", "fd00:77::1/64"] {
             assert!(shown.contains(stays), "{stays}: {shown}");
         }
+        daemon.net.shutdown().await;
+    });
+}
+
+#[test]
+fn what_is_inherited_is_left_alone_until_the_daemon_has_decided() {
+    story(async |world| {
+        let eth0 = world.eth0().await;
+        let left = ["10.77.0.66", VIP4, VIP6].map(|address| Action::Add(key(eth0, address)));
+        for (_, result) in world.requests.perform(left.to_vec()).await {
+            result.unwrap();
+        }
+        let settings = Settings {
+            inherited: ["web".into()].into(),
+            ..settings()
+        };
+        let mut daemon = Daemon::start_with(settings, || (), RECEIVE_BUFFER).await;
+        let up = ResourceStatus::Up("10.77.0.100/24 on eth0".into());
+        daemon.until_status("web", &up).await;
+        let shown = ip("address show dev eth0");
+        assert!(shown.contains(VIP4), "{shown}");
+        for stray in ["10.77.0.66", VIP6] {
+            assert!(!shown.contains(stray), "{stray}: {shown}");
+        }
+        daemon.net.hands_off(&"web".into(), false);
+        daemon.want("web", false);
+        daemon.until_status("web", &ResourceStatus::Down).await;
+        assert_eq!(world.table().await.ours().count(), 0);
+        daemon.net.shutdown().await;
+    });
+}
+
+/// Somebody took it off while no daemon ran: it stays off until it is known whose it is, and then comes.
+#[test]
+fn an_inherited_address_that_is_gone_comes_back_with_the_decision() {
+    story(async |world| {
+        let settings = Settings {
+            inherited: ["web".into()].into(),
+            ..settings()
+        };
+        let mut daemon = Daemon::start_with(settings, || (), RECEIVE_BUFFER).await;
+        daemon.until_ready("web", Ok(())).await;
+        assert!(daemon.is_silent_about_resources());
+        assert_eq!(world.table().await.ours().count(), 0);
+        daemon.net.hands_off(&"web".into(), false);
+        let up = ResourceStatus::Up("10.77.0.100/24 on eth0".into());
+        daemon.until_status("web", &up).await;
         daemon.net.shutdown().await;
     });
 }

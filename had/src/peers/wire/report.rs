@@ -20,6 +20,7 @@ pub(super) fn encode(report: &Report) -> v1::Report {
             .map(|node| node.as_str().to_owned())
             .collect(),
         gate: report.gate.clone(),
+        supervised: report.supervised,
         groups: report
             .groups
             .iter()
@@ -42,6 +43,7 @@ pub(super) fn decode(report: v1::Report) -> Result<Report, WireError> {
         leaving: report.leaving,
         hears: report.hears.into_iter().map(NodeName::from).collect(),
         gate: report.gate,
+        supervised: report.supervised,
         groups,
     })
 }
@@ -54,6 +56,7 @@ fn encode_group(name: &GroupName, group: &GroupReport) -> v1::GroupReport {
         since_ns: group.since.0,
         not_ready: group.not_ready.clone(),
         banned: group.banned.clone(),
+        claimed: group.claimed.clone(),
         released: group.released.map(|epoch| epoch.0),
         given_up: group.given_up.clone(),
         resources: group.resources.iter().map(encode_resource).collect(),
@@ -67,6 +70,7 @@ fn decode_group(group: v1::GroupReport) -> Result<GroupReport, WireError> {
         since: WallTime(group.since_ns),
         not_ready: group.not_ready,
         banned: group.banned,
+        claimed: group.claimed,
         released: group.released.map(Epoch),
         given_up: group.given_up,
         resources: group

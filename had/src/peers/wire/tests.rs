@@ -43,18 +43,21 @@ fn resource() -> impl Strategy<Value = ResourceReport> {
 }
 
 fn group() -> impl Strategy<Value = GroupReport> {
-    let words = (of(text()), of(text()), of(text()));
+    let words = (of(text()), of(text()), of(text()), of(text()));
     let numbers = (any::<u64>(), any::<u64>(), of(any::<u64>()));
     (numbers, phase(), words, vec(resource(), 0..3)).prop_map(
-        |((epoch, since, released), phase, (not_ready, banned, given_up), resources)| GroupReport {
-            epoch: Epoch(epoch),
-            phase,
-            since: WallTime(since),
-            not_ready,
-            banned,
-            released: released.map(Epoch),
-            given_up,
-            resources,
+        |((epoch, since, released), phase, (not_ready, banned, given_up, claimed), resources)| {
+            GroupReport {
+                epoch: Epoch(epoch),
+                phase,
+                since: WallTime(since),
+                not_ready,
+                banned,
+                claimed,
+                released: released.map(Epoch),
+                given_up,
+                resources,
+            }
         },
     )
 }
@@ -62,16 +65,25 @@ fn group() -> impl Strategy<Value = GroupReport> {
 fn report() -> impl Strategy<Value = Report> {
     let groups = btree_map(name::<GroupName>(), group(), 0..3);
     let hears = vec(name::<NodeName>(), 0..4);
-    (any::<u64>(), text(), any::<bool>(), hears, text(), groups).prop_map(
-        |(applied, config_hash, leaving, hears, gate, groups)| Report {
-            applied,
-            config_hash,
-            leaving,
-            hears,
-            gate,
-            groups,
-        },
+    (
+        any::<u64>(),
+        text(),
+        any::<[bool; 2]>(),
+        hears,
+        text(),
+        groups,
     )
+        .prop_map(
+            |(applied, config_hash, [leaving, supervised], hears, gate, groups)| Report {
+                applied,
+                config_hash,
+                leaving,
+                hears,
+                gate,
+                supervised,
+                groups,
+            },
+        )
 }
 
 fn outcome() -> impl Strategy<Value = Outcome> {

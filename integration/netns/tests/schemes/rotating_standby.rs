@@ -143,7 +143,7 @@ impl Tale {
         for event in events(&mut self.cluster, &owner)? {
             let node = event.node.filter(|_| event.number > last);
             match (node, event.kind.as_str()) {
-                (Some(node), "node-lost") => self.queue.leaves(&node),
+                (Some(node), "node-lost" | "node-ended") => self.queue.leaves(&node),
                 (Some(node), "node-online" | "node-back") => self.queue.comes(&node),
                 _ => continue,
             }

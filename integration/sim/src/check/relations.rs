@@ -374,9 +374,12 @@ mod tests {
             wall: WallTime(1),
         };
         let node = Node::new(
-            Identity { sender },
+            Identity {
+                sender,
+                gate: "bpf".to_owned(),
+                supervised: false,
+            },
             config.clone(),
-            "bpf",
             &BTreeMap::new(),
             now,
         );

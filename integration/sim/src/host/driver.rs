@@ -93,12 +93,14 @@ async fn start(
     };
     let identity = Identity {
         sender: sender.clone(),
+        gate: "bpf".to_owned(),
+        supervised: false,
     };
     let known = match cluster.planted {
         Some(planted) => planted.known(inherited),
         None => inherited.clone(),
     };
-    let mut node = Node::new(identity, cluster.config.clone(), "bpf", &known, clocks());
+    let mut node = Node::new(identity, cluster.config.clone(), &known, clocks());
     if let Some(plant) = cluster.planted.and_then(crate::plant::Planted::in_core) {
         node.plant(plant);
     }
