@@ -7,13 +7,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::enter::FILES;
 use crate::namespace::Namespace;
 use crate::netlink::Netlink;
 use crate::process::Process;
 use crate::responder::Responder;
+
+/// The longest that `ip` may take: it asks the kernel and ends.
+const IP: Duration = Duration::from_secs(10);
 
 /// A machine. Switched off, it has no namespace, no process and no interface; its files stay.
 pub struct Host {
@@ -154,6 +157,24 @@ impl Host {
     /// Where the kernel refuses.
     pub fn delete_address(&mut self, link: &str, address: IpAddr, prefix: u8) -> Result<()> {
         self.netlink()?.delete_address(link, address, prefix)
+    }
+
+    /// Runs `ip` as a person would, such as `link add eth0.5 link eth0 type vlan id 5`. What it wrote.
+    ///
+    /// # Errors
+    /// Where it fails: with what it said.
+    pub fn ip(&mut self, arguments: &str) -> Result<String> {
+        let mut command = Command::new("ip");
+        command.args(arguments.split_whitespace());
+        let output = self.run(command, IP)?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let said = text(&output.stderr);
+        ensure!(
+            output.status.success(),
+            "ip {arguments} on {}: {said}",
+            self.name
+        );
+        Ok(text(&output.stdout))
     }
 
     pub(crate) fn netlink(&mut self) -> Result<&mut Netlink> {

@@ -119,15 +119,40 @@ impl Drop for Wire {
 }
 
 /// Room for what may arrive while the tap waits for a processor; the kernel gives less where it must.
-const BUFFER: usize = 8 << 20;
+const BUFFER: libc::c_int = 32 << 20;
 
 fn open() -> Result<Socket> {
     let all = i32::from(u16::try_from(libc::ETH_P_ALL)?.to_be());
     let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(all)))
         .context("a packet socket")?;
-    socket.set_recv_buffer_size(BUFFER)?;
+    socket.set_recv_buffer_size(usize::try_from(BUFFER)?)?;
+    // Root may have more than the system's limit.
+    let _ = set(&socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, BUFFER);
     socket.set_nonblocking(true)?;
+    // What a switch floods to a dozen ports would be a dozen frames, and none of them leaves a host.
+    set(&socket, libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, 1)
+        .context("leaving out what the switch sends")?;
     Ok(socket)
+}
+
+fn set(
+    socket: &Socket,
+    level: libc::c_int,
+    option: libc::c_int,
+    value: libc::c_int,
+) -> Result<(), Errno> {
+    let length = libc::socklen_t::try_from(size_of::<libc::c_int>()).map_err(|_| Errno::EINVAL)?;
+    // SAFETY: the kernel reads an integer from the stack.
+    let code = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            level,
+            option,
+            (&raw const value).cast(),
+            length,
+        )
+    };
+    Errno::result(code).map(drop)
 }
 
 fn wait(tap: &Socket, stopped: &impl AsFd) -> bool {
@@ -142,22 +167,12 @@ fn wait(tap: &Socket, stopped: &impl AsFd) -> bool {
 /// The beginning of a frame is enough: Ethernet, IPv6 and the target of an advertisement.
 const HEAD: usize = 128;
 
-/// One frame that came in from a host; frames on their way out are skipped (empty).
+/// One frame that came in from a host.
 fn read(tap: &Socket) -> Option<([u8; HEAD], usize)> {
     let mut bytes = [MaybeUninit::new(0_u8); HEAD];
-    let (length, from) = tap.recv_from(&mut bytes).ok()?;
-    // SAFETY: a packet socket gives `sockaddr_ll`, which fits the storage.
-    let kind = unsafe { (*from.as_ptr().cast::<libc::sockaddr_ll>()).sll_pkttype };
+    let length = tap.recv(&mut bytes).ok()?;
     // SAFETY: every byte was set above.
-    let bytes = bytes.map(|byte| unsafe { byte.assume_init() });
-    Some((
-        bytes,
-        if kind == libc::PACKET_OUTGOING {
-            0
-        } else {
-            length
-        },
-    ))
+    Some((bytes.map(|byte| unsafe { byte.assume_init() }), length))
 }
 
 /// Whose frame it is and how it uses the address, where it does.

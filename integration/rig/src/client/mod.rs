@@ -21,6 +21,8 @@ use crate::host::Host;
 
 /// How often it asks.
 pub const INTERVAL: Duration = Duration::from_millis(1);
+/// Milliseconds between two asks, for a machine on which a thousand a second leave no time for anything else.
+pub const SLOWER: &str = "HAD_RIG_INTERVAL_MS";
 /// Two minutes of asks.
 const ROOM: usize = 120_000;
 /// An ask is its sequence number.
@@ -109,6 +111,8 @@ fn socket_to(target: SocketAddr) -> Result<UdpSocket> {
 /// One thread: an ask at each full millisecond, answers in between as they come.
 fn ask(socket: &UdpSocket, record: &Mutex<Record>, stop: &AtomicBool) {
     let lock = || record.lock().unwrap_or_else(PoisonError::into_inner);
+    let slower = std::env::var(SLOWER).ok().and_then(|ms| ms.parse().ok());
+    let interval = slower.map_or(INTERVAL, Duration::from_millis);
     let mut next = Instant::now();
     while !stop.load(Ordering::Relaxed) {
         let now = Instant::now();
@@ -117,7 +121,7 @@ fn ask(socket: &UdpSocket, record: &Mutex<Record>, stop: &AtomicBool) {
             // A refusal (nobody has the address) is what a client sees: an ask without an answer.
             let _ = socket.send(&sequence.to_be_bytes());
             // After a pause of this thread it goes on from now: asks are not made up for.
-            next = (next + INTERVAL).max(now);
+            next = (next + interval).max(now);
         }
         let rest = next.saturating_duration_since(Instant::now());
         let pause = TimeSpec::nanoseconds(i64::try_from(rest.as_nanos()).unwrap_or(0));

@@ -22,6 +22,8 @@ pub fn vip_of(number: u16) -> IpAddr {
 pub struct GroupText {
     name: String,
     addresses: Vec<IpAddr>,
+    /// Where none is named, the daemon finds it by the subnet.
+    interface: Option<&'static str>,
     keys: String,
 }
 
@@ -61,6 +63,7 @@ impl GroupText {
         Self {
             name: name.to_owned(),
             addresses: vec![address],
+            interface: Some("eth0"),
             keys: format!("policy = \"{policy}\"\n"),
         }
     }
@@ -93,6 +96,13 @@ impl GroupText {
     #[must_use]
     pub fn also(mut self, address: IpAddr) -> Self {
         self.addresses.push(address);
+        self
+    }
+
+    /// On this interface, or the one that its subnet is found on.
+    #[must_use]
+    pub fn on(mut self, interface: Option<&'static str>) -> Self {
+        self.interface = interface;
         self
     }
 
@@ -135,8 +145,11 @@ impl GroupText {
             };
             let _ = write!(
                 text,
-                "\n[[group.resource]]\nname = \"{name}\"\nkind = \"vip\"\naddress = \"{address}/{prefix}\"\ninterface = \"eth0\"\n"
+                "\n[[group.resource]]\nname = \"{name}\"\nkind = \"vip\"\naddress = \"{address}/{prefix}\"\n"
             );
+            if let Some(interface) = self.interface {
+                let _ = writeln!(text, "interface = \"{interface}\"");
+            }
         }
         text
     }

@@ -11,6 +11,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Output};
 use std::time::Duration;
 
@@ -312,6 +313,8 @@ impl Cluster {
             fs::write(files.join("ca.pem"), authority.certificate())?;
             fs::write(files.join("node.pem"), identity.certificate)?;
             fs::write(files.join("node.key"), identity.key)?;
+            let ours = fs::Permissions::from_mode(0o600);
+            fs::set_permissions(files.join("node.key"), ours)?;
         }
         Ok(())
     }

@@ -25,6 +25,8 @@ pub struct ClusterSpec {
     pub failback: &'static str,
     /// `gate` of the cluster.
     pub gate: &'static str,
+    /// `lease` of the cluster, milliseconds; a heartbeat is a third of it.
+    pub lease_ms: u32,
     /// `capacity` of the nodes, from h1 on; a node without one here has none in the file.
     pub capacities: Vec<u32>,
     /// The last node only votes.
@@ -45,6 +47,7 @@ impl Default for ClusterSpec {
             ipv6: true,
             failback: "manual",
             gate: "auto",
+            lease_ms: 300,
             capacities: vec![],
             witness: false,
             small_disks: false,
@@ -102,7 +105,9 @@ impl ClusterSpec {
     /// `cluster.toml`, the same on every node.
     pub(super) fn file(&self, home: &str) -> String {
         let mut text = format!(
-            "[cluster]\nname = \"lab\"\nheartbeat = \"100ms\"\nlease = \"300ms\"\ngate = \"{}\"\n",
+            "[cluster]\nname = \"lab\"\nheartbeat = \"{}ms\"\nlease = \"{}ms\"\ngate = \"{}\"\n",
+            self.lease_ms / 3,
+            self.lease_ms,
             self.gate
         );
         if self.tls {

@@ -47,6 +47,8 @@ pub struct Lab {
     numbers: BTreeMap<String, u8>,
     links: u8,
     networks: u8,
+    /// How many cables beyond those of its links each host has had.
+    cables: BTreeMap<String, u8>,
 }
 
 impl Lab {
@@ -64,6 +66,7 @@ impl Lab {
                 .collect(),
             links: spec.links,
             networks: spec.networks,
+            cables: BTreeMap::new(),
         };
         lab.numbers.insert(CLIENT.to_owned(), CLIENT_NUMBER);
         for name in lab.numbers.keys().cloned().collect::<Vec<_>>() {
@@ -106,6 +109,29 @@ impl Lab {
     pub fn address(&self, host: &str, link: u8) -> Result<Ipv4Addr> {
         self.number(host)
             .map(|number| Ipv4Addr::new(10, 77 + link, 0, number))
+    }
+
+    /// Lays another cable from a host to the switch of a link; the interface at its end is down and has no address.
+    ///
+    /// # Errors
+    /// Where there is no such host or link, or it has this interface already.
+    pub fn cable(&mut self, host: &str, link: u8, interface: &str) -> Result<()> {
+        let number = self.number(host)?;
+        let taken = self.cables.entry(host.to_owned()).or_default();
+        *taken += 1;
+        let place = 0x80 + *taken;
+        let network = self.hosts.get(host).context("no such host")?;
+        let network = network.namespace()?.network();
+        let switch = self
+            .switches
+            .get_mut(usize::from(link))
+            .context("no such link")?;
+        let end = End {
+            name: interface,
+            mac: mac(0x10, place, number),
+        };
+        let port = format!("{host}-{interface}");
+        switch.connect(&port, mac(0x20, place, number), &end, network)
     }
 
     /// Notes every frame that leaves a host on a link with this address as its source or sender.
