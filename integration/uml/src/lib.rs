@@ -56,6 +56,13 @@ pub struct Ended {
 }
 
 impl Machine {
+    /// Whether the kernel is installed here.
+    #[must_use]
+    pub fn is_possible() -> bool {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path).any(|folder| folder.join(KERNEL).is_file())
+    }
+
     /// Switches it on, runs a program in it, and waits for its end.
     ///
     /// # Errors

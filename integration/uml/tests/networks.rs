@@ -4,17 +4,17 @@
 //! What this machine's kernel lacks runs on a kernel of its own, with a lease ten times as long: it has one processor.
 
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use had_netns::watch::{Watch, pass};
 use had_rig::binaries::Binaries;
 use had_rig::client::SLOWER;
-use had_rig::cluster::{GROUP, GroupText};
+use had_rig::cluster::{GROUP, GroupText, SETTLE};
 use had_rig::lab::CLIENT;
 use had_rig::story::{Story, tell};
-use had_rig::{Cluster, ClusterSpec, Host};
+use had_rig::{Cluster, ClusterSpec, Host, until};
 use had_uml::Machine;
 
 /// Set for the program that runs on a kernel of its own.
@@ -35,16 +35,12 @@ const MODULES: [&str; 9] = [
 const ITS_OWN_KERNEL: Duration = Duration::from_secs(240);
 /// The group's address, in a network of its own beside that of the peers.
 const ADDRESS: [u8; 4] = [10, 88, 0, 100];
+const NETWORKD: &str = "/lib/systemd/systemd-networkd";
 const NODES: [(&str, u8); 4] = [("h1", 1), ("h2", 2), ("h3", 3), (CLIENT, 50)];
 
 fn main() -> Result<ExitCode> {
     Binaries::build()?;
-    Ok(tell(&[
-        Story::new("on_a_vlan", || apart("on_a_vlan", vlan)).within(ITS_OWN_KERNEL),
-        Story::new("on_a_bond_that_loses_a_leg", || {
-            apart("on_a_bond_that_loses_a_leg", bond)
-        })
-        .within(ITS_OWN_KERNEL),
+    let mut stories = vec![
         Story::new("on_a_bridge", bridge),
         Story::new("on_a_macvlan", macvlan),
         Story::new("on_one_of_two_interfaces_of_a_lan_that_both_answer", || {
@@ -62,7 +58,25 @@ fn main() -> Result<ExitCode> {
             "where_the_hosts_own_address_goes_and_comes_back",
             own_address_goes,
         ),
-    ]))
+    ];
+    if Path::new(NETWORKD).exists() && Path::new("/usr/bin/dbus-daemon").exists() {
+        stories.push(Story::new(
+            "where_networkd_deletes_what_it_does_not_know",
+            networkd,
+        ));
+    } else {
+        println!(
+            "not run: systemd-networkd deletes an address: it or dbus-daemon is not installed"
+        );
+    }
+    if std::env::var_os(INSIDE).is_some() || Machine::is_possible() {
+        stories.push(Story::new("on_a_vlan", || apart("on_a_vlan", vlan)).within(ITS_OWN_KERNEL));
+        let bond = || apart("on_a_bond_that_loses_a_leg", bond);
+        stories.push(Story::new("on_a_bond_that_loses_a_leg", bond).within(ITS_OWN_KERNEL));
+    } else {
+        println!("not run: on a VLAN, on a bond: Debian's user-mode-linux is not installed");
+    }
+    Ok(tell(&stories))
 }
 
 /// Tells a story on a kernel of its own.
@@ -297,4 +311,65 @@ fn own_address_goes() -> Result<()> {
     cluster.answers(&client, &owner)?;
     ensure!(cluster.settle()? == owner, "it moved");
     carries(&mut cluster)
+}
+
+/// `networkctl reconfigure` takes off every address that is not in its files, ours too. It is back in milliseconds.
+fn networkd() -> Result<()> {
+    let mut cluster = cluster(Some("eth8"), |cluster, name, number| {
+        cluster.lab.cable(name, 0, "eth8")?;
+        let own = format!("address add 10.88.0.{number}/24 dev eth8");
+        each(cluster, name, &["link set eth8 up".to_owned(), own])
+    })?;
+    let owner = cluster.settle()?;
+    let number = owner.trim_start_matches('h').to_owned();
+    // Without a writable /sys it does not wait for udev.
+    shell(
+        &mut cluster,
+        &owner,
+        &format!(
+            "mount -o remount,ro /sys && mkdir -p /run/systemd/netif /run/systemd/network /run/dbus \
+             && chown systemd-network /run/systemd/netif \
+             && printf '[Match]\nName=eth8\n[Network]\nAddress=10.88.0.{number}/24\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n' \
+             > /run/systemd/network/10-eth8.network && dbus-daemon --system --fork --nopidfile"
+        ),
+    )?;
+    // From now on it is networkd's to put on.
+    let machine = host(&mut cluster, &owner)?;
+    machine.ip(&format!("address delete 10.88.0.{number}/24 dev eth8"))?;
+    machine.spawn("networkd", Command::new(NETWORKD))?;
+    let asked = |cluster: &mut Cluster, what: &str| {
+        shell(cluster, &owner, &format!("networkctl {what} eth8"))
+    };
+    until("networkd knows the interface", SETTLE, || {
+        let said = asked(&mut cluster, "status")?;
+        Ok(said.contains("(configured)").then_some(()))
+    })?;
+    let mut monitor = Command::new("ip");
+    monitor.args(["-4", "-o", "monitor", "address"]);
+    let monitor = host(&mut cluster, &owner)?.spawn("monitor", monitor)?;
+    let watch = Watch::of(&mut cluster, GROUP)?;
+    let at = Instant::now();
+    asked(&mut cluster, "reconfigure")?;
+    until("it is deleted, and back", SETTLE, || {
+        let told = monitor.log();
+        let mut lines = told.lines().filter(|line| line.contains("10.88.0.100/32"));
+        let deleted = lines.any(|line| line.starts_with("Deleted"));
+        let back = lines.any(|line| !line.starts_with("Deleted"));
+        Ok((deleted && back).then_some(()))
+    })?;
+    cluster.answers(&watch.client, &owner)?;
+    println!("reconfigured: silent for {:?}", watch.silence(at)?.length);
+    ensure!(cluster.settle()? == owner, "it moved");
+    Ok(())
+}
+
+/// Runs a line of shell on a host and takes nothing but success.
+fn shell(cluster: &mut Cluster, name: &str, line: &str) -> Result<String> {
+    let mut command = Command::new("sh");
+    command.args(["-c", line]);
+    let output = host(cluster, name)?.run(command, SETTLE)?;
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    ensure!(output.status.success(), "{line}: {said}");
+    Ok(said)
 }

@@ -19,7 +19,7 @@ pub(crate) struct Package {
 
 /// All of them. Names and networks are made by our own code; these read what we wrote with eyes that are not ours, or are
 /// used by the product itself.
-pub(crate) const PACKAGES: [Package; 2] = [
+pub(crate) const PACKAGES: [Package; 3] = [
     Package {
         name: "iproute2",
         program: "ip",
@@ -29,6 +29,11 @@ pub(crate) const PACKAGES: [Package; 2] = [
         name: "nftables",
         program: "nft",
         because: "reads the fallback gate back, and flushes it as a careless administrator would",
+    },
+    Package {
+        name: "user-mode-linux",
+        program: "linux.uml",
+        because: "is a kernel with VLANs and bonds, which this machine's may lack",
     },
 ];
 

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use crate::step::{Failure, Job, Passed, Tally, tail};
 use crate::workspace::Privileges;
 
-/// Runs in a step of its own, alone on the machine: it measures times.
-const NETNS: &str = "had-netns";
+/// Run in a step of their own, alone on the machine: they wait for what happens in real time.
+const NETNS: [&str; 2] = ["had-netns", "had-uml"];
 
 /// Where not even a user namespace can be made, the tests of these cannot run.
 const NEED_NAMESPACES: [&str; 3] = ["had-gate", "had-net", "had-rig"];
@@ -51,7 +51,7 @@ pub(crate) fn all_but_netns(job: &mut Job<'_>) -> Result<Passed, Failure> {
         .iter()
         .flat_map(|package| ["--exclude", package])
         .collect();
-    without.push(NETNS);
+    without.extend(NETNS);
     let names = targets
         .iter()
         .filter(|target| !without.contains(&target.package.as_str()));
@@ -75,17 +75,22 @@ pub(crate) fn all_but_netns(job: &mut Job<'_>) -> Result<Passed, Failure> {
 /// As above.
 pub(crate) fn netns(job: &mut Job<'_>) -> Result<Passed, Failure> {
     if job.workspace.privileges() == Privileges::None {
-        job.leave_out("had-netns: neither root nor a user namespace");
+        let names = NETNS.join(", ");
+        job.leave_out(format!("{names}: neither root nor a user namespace"));
         return Ok(Passed {
             detail: "nothing ran".into(),
             tally: Tally::default(),
         });
     }
     let targets = targets(job)?;
-    let (ours, others): (Vec<&Target>, _) =
-        targets.iter().partition(|target| target.package == NETNS);
-    if ours.is_empty() {
-        return Err(Failure::one(format!("{NETNS} has no tests"), ""));
+    let (ours, others): (Vec<&Target>, _) = targets
+        .iter()
+        .partition(|target| NETNS.contains(&&*target.package));
+    if let Some(none) = NETNS
+        .iter()
+        .find(|name| ours.iter().all(|target| target.package != **name))
+    {
+        return Err(Failure::one(format!("{none} has no tests"), ""));
     }
     if let Some(twice) = ours
         .iter()

@@ -6,7 +6,7 @@ use super::below;
 use super::metadata::{Metadata, Package};
 
 /// What each crate of ours may name among ours. A new crate says here where it stands.
-const MAY_NAME: [(&str, &[&str]); 14] = [
+const MAY_NAME: [(&str, &[&str]); 15] = [
     ("had-policies", &[]),
     ("had-proto", &[]),
     ("had-gate", &[]),
@@ -33,6 +33,7 @@ const MAY_NAME: [(&str, &[&str]); 14] = [
     ("had-rig", &[]),
     ("had-sim", &["had-consensus", "had-core", "had-policies"]),
     ("had-netns", &["had-rig"]),
+    ("had-uml", &["had-netns", "had-rig"]),
     ("had-demo", &["had-netns", "had-rig"]),
     ("had-verify", &[]),
 ];
