@@ -1,9 +1,9 @@
 //! What one node of the file needs of the host that it shall run on. Everything is tried, and nothing is changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
 
@@ -93,6 +93,7 @@ pub(super) async fn look(loaded: &Loaded, node: &NodeName, data_dir: &Path) -> V
         found.outcome("privileges", privileges::needed().map(|()| may));
         gate(loaded, &mut found);
         addresses(loaded, node, &mut found).await;
+        reverse_paths(&mut found);
     }
     ports(loaded, own, &mut found);
     room(data_dir, &mut found);
@@ -145,6 +146,59 @@ async fn addresses(loaded: &Loaded, node: &NodeName, found: &mut Findings) {
         }
         Err(error) => found.note("interfaces", Grade::Bad, error.to_string()),
     }
+}
+
+/// Several interfaces in one network answer for each other's addresses; where reverse paths are checked strictly, what
+/// arrives by the wrong one is dropped (`rp_filter` and `arp_ignore` in the kernel's ip-sysctl).
+fn reverse_paths(found: &mut Findings) {
+    let setting = |key: &str| {
+        let path = format!("/proc/sys/net/ipv4/conf/all/{key}");
+        std::fs::read_to_string(path).map(|text| text.trim().to_owned())
+    };
+    let strict = setting("rp_filter").is_ok_and(|value| value == "1");
+    let all_answer = setting("arp_ignore").is_ok_and(|value| value == "0");
+    let Some((one, other, network)) = shared_network().filter(|_| strict && all_answer) else {
+        return;
+    };
+    found.note(
+        format!("network {network}"),
+        Grade::Doubtful,
+        format!(
+            "{one} and {other} are both in it, and reverse paths are checked strictly: what arrives by the other one is dropped; \
+             write net.ipv4.conf.all.arp_ignore = 1 into /etc/sysctl.d, or net.ipv4.conf.all.rp_filter = 2"
+        ),
+    );
+}
+
+/// Two interfaces of this host that have an address in one IPv4 network, and which.
+fn shared_network() -> Option<(String, String, String)> {
+    let addresses = nix::ifaddrs::getifaddrs().ok()?;
+    let mut seen: BTreeMap<(u32, u32), String> = BTreeMap::new();
+    for one in addresses {
+        let v4 = |address: Option<nix::sys::socket::SockaddrStorage>| {
+            Some(address?.as_sockaddr_in()?.ip().to_bits())
+        };
+        let (Some(address), Some(mask)) = (v4(one.address), v4(one.netmask)) else {
+            continue;
+        };
+        // A single address is in no network.
+        if mask == u32::MAX {
+            continue;
+        }
+        let name = one.interface_name;
+        let network = (address & mask, mask);
+        match seen.get(&network) {
+            Some(other) if *other != name => {
+                let first = Ipv4Addr::from_bits(network.0);
+                let network = format!("{first}/{}", mask.count_ones());
+                return Some((other.clone(), name, network));
+            }
+            _ => {
+                seen.insert(network, name);
+            }
+        }
+    }
+    None
 }
 
 fn ports(loaded: &Loaded, own: &NodeSpec, found: &mut Findings) {

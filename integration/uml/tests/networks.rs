@@ -51,6 +51,10 @@ fn main() -> Result<ExitCode> {
             || two_on_a_lan(&[("rp_filter", "1"), ("arp_ignore", "1")]),
         ),
         Story::new(
+            "check_warns_of_two_interfaces_of_a_lan_with_strict_reverse_paths",
+            two_on_a_lan_is_warned_of,
+        ),
+        Story::new(
             "where_the_host_has_a_single_address_and_no_subnet",
             no_subnet,
         ),
@@ -266,6 +270,28 @@ fn two_on_a_lan(settings: &'static [(&'static str, &'static str)]) -> Result<()>
         Ok(())
     })?;
     carries(&mut cluster)
+}
+
+/// What `had check --host` says where both answer and reverse paths are checked strictly.
+fn two_on_a_lan_is_warned_of() -> Result<()> {
+    let mut cluster = Cluster::new(ClusterSpec::default())?;
+    for (leg, own) in [("eth8", 1), ("eth9", 101)] {
+        cluster.lab.cable("h1", 0, leg)?;
+        let own = format!("address add 10.88.0.{own}/24 dev {leg}");
+        each(&mut cluster, "h1", &[own])?;
+    }
+    let warning = "network 10.88.0.0/24: eth8 and eth9 are both in it";
+    let (_, said) = cluster.check_host("h1", "h1")?;
+    ensure!(!said.contains(warning), "{said}");
+    host(&mut cluster, "h1")?.call(|| {
+        Ok(std::fs::write(
+            "/proc/sys/net/ipv4/conf/all/rp_filter",
+            "1",
+        )?)
+    })?;
+    let (_, said) = cluster.check_host("h1", "h1")?;
+    ensure!(said.contains(warning), "{said}");
+    Ok(())
 }
 
 /// As rented machines have it: an address of 32 bits and routes to everything else. No subnet holds the virtual address, so
