@@ -96,8 +96,8 @@ impl Maps {
             .doing(|| "reading the guarded addresses".into())?;
         let (former, wanted) = (by_slot(&guarded), by_slot(wanted));
         for slot in 0..SLOTS {
-            let same = former.get(&slot).is_some() && former.get(&slot) == wanted.get(&slot);
-            if !same {
+            let guards = former.get(&slot);
+            if guards.is_none() || guards != wanted.get(&slot) {
                 self.set_deadline(slot, 0);
             }
         }
