@@ -38,6 +38,7 @@ fn main() -> Result<ExitCode> {
             "a_killed_daemon_that_is_started_at_once_goes_on_as_owner",
             restarted,
         ),
+        Story::new("an_upgrade_by_drain_and_resume_loses_nothing", upgraded),
         Story::new("a_daemon_that_is_asked_to_end_hands_over_first", terminated),
         Story::new("an_address_deleted_by_hand_comes_back", deleted),
         Story::new("an_owner_whose_disk_is_full_hands_over", disk_full),
@@ -80,6 +81,18 @@ fn restarted() -> Result<()> {
     let inherits = "an earlier life ended as owner: going on with web within its lease";
     let log = cluster.daemon(&stand.owner)?.log();
     ensure!(log.contains(inherits), "{log}");
+    watch.is_safe(at, &stand.owner)
+}
+
+fn upgraded() -> Result<()> {
+    let mut cluster = Cluster::settled(Fault::Upgraded.spec())?;
+    let stand = Fault::Upgraded.prepare(&mut cluster)?;
+    let watch = Watch::on(&mut cluster, true)?;
+    let at = Fault::Upgraded.strike(&mut cluster, &stand)?;
+    let silence = watch.silence(at)?;
+    println!("upgraded: silent for {:?}", silence.length);
+    ensure!(silence.length < GIVEN_UP, "{silence:?}");
+    ensure!(cluster.settle()? != stand.owner, "it went back by itself");
     watch.is_safe(at, &stand.owner)
 }
 

@@ -29,6 +29,10 @@ fn main() -> Result<ExitCode> {
             came_back_as_a_witness,
         ),
         Story::new("a_copy_of_another_nodes_disk_is_refused", copied),
+        Story::new(
+            "an_owner_without_privileges_says_so_and_does_not_start",
+            without_privileges,
+        ),
     ]))
 }
 
@@ -117,6 +121,33 @@ fn as_a_service() -> Result<()> {
     })?;
     cluster.insist("h1", &["failover", GROUP, "--to", "h2"])?;
     cluster.answers(&client, "h2").map(drop)
+}
+
+/// Under a supervisor it takes its time to fail, or it would be started dozens of times a second.
+fn without_privileges() -> Result<()> {
+    let mut cluster = Cluster::settled(ClusterSpec::default())?;
+    end(&mut cluster, "h3")?;
+    for (supervisor, least) in [(None, 0), (Some("NOTIFY_SOCKET=/run/nobody"), 1)] {
+        let through = ["setpriv", "--bounding-set=-net_raw", "env"];
+        let through: Vec<&str> = through.into_iter().chain(supervisor).collect();
+        let at = Instant::now();
+        cluster.start_through("h3", &through)?;
+        let status = cluster.daemon("h3")?.wait(ENDS)?;
+        let said = cluster.log_tail("h3", 1);
+        println!("{status}: {said}");
+        let why = "CAP_NET_RAW is missing to announce addresses: run this as root";
+        ensure!(
+            status.code() == Some(1) && said.contains(why),
+            "{status}: {said}"
+        );
+        ensure!(
+            at.elapsed() >= Duration::from_secs(least),
+            "{:?}",
+            at.elapsed()
+        );
+    }
+    cluster.start("h3")?;
+    cluster.is_online("h3")
 }
 
 fn copied() -> Result<()> {
