@@ -2,11 +2,15 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
+
+/// What a supervisor may go by.
+const EXIT: &str = "Exit codes: 0 ended as asked; 1 cannot run here, and says why (trying again may help); \
+     2 wrong usage; 78 the cluster file is refused (trying again does not help)";
 
 /// Keeps an address and what stands behind it alive on Linux.
 #[derive(Parser, Debug)]
-#[command(name = "had", version, about, propagate_version = true)]
+#[command(name = "had", version, about, propagate_version = true, after_help = EXIT)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -20,6 +24,33 @@ pub enum Action {
     Run(Run),
     /// Read the cluster file and print everything that is wrong in it.
     Check(Check),
+    /// Print the manual page, or write one for each command into a folder.
+    Man(Man),
+}
+
+/// `had man`.
+#[derive(clap::Args, Debug)]
+pub struct Man {
+    /// The folder, such as /usr/local/share/man/man1.
+    #[arg(long)]
+    pub dir: Option<PathBuf>,
+}
+
+impl Man {
+    /// Writes what was asked for, from the definition of the command line, so that it never lags behind it.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn write(&self) -> std::io::Result<()> {
+        let command = Cli::command();
+        match &self.dir {
+            None => clap_mangen::Man::new(command).render(&mut std::io::stdout()),
+            Some(folder) => {
+                std::fs::create_dir_all(folder)?;
+                clap_mangen::generate_to(command, folder)
+            }
+        }
+    }
 }
 
 /// `had run`.

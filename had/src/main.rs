@@ -22,6 +22,10 @@ fn main() -> ExitCode {
         Err(error) => Err(daemon::Problem::Here(format!("no threads: {error}"))),
         Ok(runtime) => match action {
             Action::Check(asked) => runtime.block_on(check::check(&asked)),
+            Action::Man(asked) => asked
+                .write()
+                .map(|()| true)
+                .map_err(|error| daemon::Problem::Here(format!("writing the manual: {error}"))),
             Action::Run(asked) => {
                 logging::start(asked.log_format);
                 runtime.block_on(daemon::run(&asked)).map(|()| true)
