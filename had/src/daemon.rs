@@ -8,12 +8,14 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
 
 use had_config::{GatePreference, LoadError, Loaded};
 use had_consensus::{Consensus, ENTRIES_A_SNAPSHOT, Plants, Replica, Store, System};
 use had_core::ids::{ClusterId, GroupName, NodeName, ProcessId, VoterId};
+use had_core::lease;
 use had_core::message::Sender;
 use had_core::node::Node;
 use had_core::ports::{Event, Identity};
@@ -190,20 +192,17 @@ pub async fn run(asked: &Run) -> Result<(), Problem> {
         spec,
     )
     .map_err(|error| here(&error))?;
-    let mine = vips::of(spec, &node);
+    let mine = vips::of(spec, &node).into_iter().map(|(group, ..)| group);
+    let (now, lease, empty) = (clock::now().boot, spec.timing.lease, store.is_blank());
     let inherited = gates
-        .inherit(
-            &mine.into_iter().map(|(group, ..)| group).collect(),
-            clock::now().boot,
-            spec.timing.lease,
-        )
+        .inherit(&mine.collect(), |until| {
+            lease::is_inherited(until, now, lease, empty)
+        })
         .map_err(|error| here(&error))?;
     if !inherited.is_empty() {
         let groups: Vec<_> = inherited.keys().map(GroupName::as_str).collect();
-        tracing::info!(
-            "an earlier life ended as owner: going on with {} within its lease",
-            groups.join(", ")
-        );
+        let groups = groups.join(", ");
+        tracing::info!("a killed life of this daemon left {groups} open: going on with it");
     }
     lock_memory();
     let parts = Parts {
@@ -306,8 +305,49 @@ struct Daemon {
     driver: oneshot::Receiver<(Ended, Gates)>,
 }
 
+/// What stands of a daemon that is just starting: it is let go where the rest cannot stand.
+#[derive(Default)]
+struct Begun {
+    gates: Option<Gates>,
+    net: Option<Net>,
+    driver: Option<oneshot::Receiver<(Ended, Gates)>>,
+}
+
+impl Begun {
+    /// Every gate shut, also what was inherited, then every address off.
+    async fn let_go(self, inbox: &Inbox) {
+        if let Some(mut gates) = self.gates {
+            gates.shut_all();
+        }
+        if let Some(driver) = self.driver {
+            inbox.send(Input::Abort);
+            // Every gate is shut when the thread has ended.
+            drop(driver.await);
+        }
+        if let Some(net) = self.net {
+            net.shutdown().await;
+        }
+    }
+}
+
 impl Daemon {
     async fn start(asked: &Run, parts: Parts) -> Result<Self, Problem> {
+        let (inbox, inputs) = Inbox::new();
+        let mut begun = Begun::default();
+        let stood = Self::stand(asked, parts, inbox.clone(), inputs, &mut begun).await;
+        if stood.is_err() {
+            begun.let_go(&inbox).await;
+        }
+        stood
+    }
+
+    async fn stand(
+        asked: &Run,
+        parts: Parts,
+        inbox: Inbox,
+        inputs: Receiver<Input>,
+        begun: &mut Begun,
+    ) -> Result<Self, Problem> {
         let Parts {
             loaded,
             node,
@@ -318,8 +358,9 @@ impl Daemon {
             inherited,
         } = parts;
         let spec = loaded.configuration.spec.clone();
-        let (inbox, inputs) = Inbox::new();
+        let gates = begun.gates.insert(gates);
         let net = start_net(&spec, &node, inherited.keys(), &inbox).await?;
+        begun.net = Some(net.clone());
         gates.forget_earlier_lives().map_err(|error| here(&error))?;
         let consensus = Arc::new(OnceLock::new());
         let peers_place = Arc::new(OnceLock::new());
@@ -349,8 +390,9 @@ impl Daemon {
             replies: replies.clone(),
             node: node.clone(),
         };
+        let gates = begun.gates.take().expect("they were put there above");
         let driver = Driver::new(core, gates, outlets, inputs, applied, last_event);
-        let driver = driver.spawn().map_err(|error| here(&error))?;
+        begun.driver = Some(driver.spawn().map_err(|error| here(&error))?);
         let doorman = Doorman {
             inbox: inbox.clone(),
             runtime: Handle::current(),
@@ -397,7 +439,7 @@ impl Daemon {
             peers,
             consensus: running,
             socket,
-            driver,
+            driver: begun.driver.take().expect("it was put there above"),
         })
     }
 

@@ -19,7 +19,7 @@ pub fn ready(what: &str) {
 /// takes this long to say so, or it would be started dozens of times a second.
 const FAILED_START: Duration = Duration::from_secs(1);
 
-/// It cannot run here: where a supervisor will try again, not at once. Everything that it held is let go.
+/// It cannot run here: where a supervisor will try again, not at once. Everything that it held has been let go.
 pub fn hold_back() {
     if std::env::var_os("NOTIFY_SOCKET").is_some() {
         std::thread::sleep(FAILED_START);

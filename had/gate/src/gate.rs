@@ -34,7 +34,7 @@ pub enum Footing {
 
 impl Gate {
     /// Puts the gate up, or adopts what an earlier life of this instance left: every group is shut on return, but those
-    /// that [`Gate::until`] names, and every interface but loopback covered. Call it, and everything else, on a thread in
+    /// that [`Gate::left_open_until`] names, and every interface but loopback covered. Call it, and everything else, on a thread in
     /// the network namespace of the addresses, before they are added.
     ///
     /// # Errors
@@ -66,6 +66,12 @@ impl Gate {
             }),
         }?;
         let gate = Self(inner);
+        // A later life than the one whose deadlines these are stood on nftables: it may have released what they leave open.
+        if let Inner::Bpf(bpf) = &gate.0
+            && unless_refused(nft::is_left(instance), false)?
+        {
+            bpf.shut_all();
+        }
         // Without a gate, what an earlier life left is all that silences its addresses.
         if gate.rung() != Rung::None {
             gate.clear_other_rungs(instance)?;
@@ -106,13 +112,13 @@ impl Gate {
         }
     }
 
-    /// Until when a group is open, nanoseconds on `CLOCK_BOOTTIME`: as this process set it, or, before that, as a killed
-    /// life of the same instance left it. What that life was granted is still granted, and must not be called shut. 0 where
-    /// it is shut, and always on nftables and where there is no gate: there a restart begins shut.
+    /// Until when a killed life of the same instance left a group open, nanoseconds on `CLOCK_BOOTTIME`; to be asked right
+    /// after [`Gate::open`]. While that lies ahead packets pass, and the group must not be called shut. 0 where it is shut; a
+    /// moment in the past where it has lapsed. Always 0 on nftables and without a gate: there a restart begins shut.
     ///
     /// # Errors
     /// [`GateError::NoSuchGroup`].
-    pub fn until(&self, group: usize) -> Result<u64, GateError> {
+    pub fn left_open_until(&self, group: usize) -> Result<u64, GateError> {
         match &self.0 {
             Inner::Bpf(gate) => gate.until(group),
             Inner::Nft(_) | Inner::None { .. } => Ok(0),
@@ -174,16 +180,11 @@ impl Gate {
 impl Inner {
     /// An earlier life may have stood on another rung: what it left is shut for good, and goes once this one stands.
     fn clear_other_rungs(&self, instance: &str) -> Result<(), GateError> {
-        let unless_refused = |outcome| match outcome {
-            // Where a rung is not permitted, nothing was left on it.
-            Err(GateError::Kernel { source, .. }) if is_refusal(&source) => Ok(()),
-            other => other,
-        };
         if !matches!(self, Self::Bpf(_)) {
-            unless_refused(bpf::clear(instance))?;
+            unless_refused(bpf::clear(instance), ())?;
         }
         if !matches!(self, Self::Nft(_)) {
-            unless_refused(nft::clear(instance))?;
+            unless_refused(nft::clear(instance), ())?;
         }
         Ok(())
     }
@@ -208,6 +209,14 @@ fn fall_back(
             nft: chain(&no_nft),
         }),
         Err(refused) => Err(refused),
+    }
+}
+
+/// Where a rung is not permitted, nothing was left on it.
+fn unless_refused<T>(outcome: Result<T, GateError>, nothing: T) -> Result<T, GateError> {
+    match outcome {
+        Err(GateError::Kernel { source, .. }) if is_refusal(&source) => Ok(nothing),
+        other => other,
     }
 }
 

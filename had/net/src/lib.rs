@@ -88,8 +88,7 @@ pub struct Settings {
     pub node: NodeName,
     /// Every virtual IP that this node may carry.
     pub vips: Vec<(GroupName, ResourceName, VipSpec)>,
-    /// Groups that a killed life of this daemon owns until its lease ends: they are wanted, and their addresses stay as they
-    /// are, until [`Net::hands_off`] and [`Net::want`] say what becomes of them.
+    /// Groups that a killed life of this daemon left open: they are wanted, and their addresses stay as they are, until [`Net::hands_off`] and [`Net::want`] say what becomes of them.
     pub inherited: BTreeSet<GroupName>,
 }
 

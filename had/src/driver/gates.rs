@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::time::Duration;
 
 use had_core::ids::GroupName;
 use had_core::spec::{ClusterSpec, ResourceKind};
@@ -45,21 +44,20 @@ impl Gates {
         Ok(gates)
     }
 
-    /// The groups among `mine` that a killed life of this daemon left open, and until when. Nothing is open for longer than
-    /// a lease from `now`, and nothing else.
+    /// The groups among `mine` that a killed life of this daemon left open, and until when: those that `inherits` takes over.
+    /// Everything else is shut.
     ///
     /// # Errors
     /// What could not be shut.
     pub fn inherit(
         &mut self,
         mine: &BTreeSet<GroupName>,
-        now: BootTime,
-        lease: Duration,
+        inherits: impl Fn(BootTime) -> bool,
     ) -> Result<BTreeMap<GroupName, BootTime>, GateError> {
         let mut inherited = BTreeMap::new();
         for (group, place) in &self.places {
-            let until = BootTime(self.gate.until(*place)?);
-            if mine.contains(group) && now < until && until <= now + lease {
+            let until = BootTime(self.gate.left_open_until(*place)?);
+            if mine.contains(group) && inherits(until) {
                 inherited.insert(group.clone(), until);
             } else if until != BootTime::ZERO {
                 self.gate.set(*place, 0)?;
@@ -150,7 +148,8 @@ impl Gates {
         Ok(())
     }
 
-    pub(super) fn shut_all(&mut self) {
+    /// Shuts every group.
+    pub fn shut_all(&mut self) {
         for place in 0..self.groups.len() {
             if let Err(error) = self.gate.set(place, 0) {
                 tracing::error!("cannot shut the gate: {error}; it shuts at the lease's end");

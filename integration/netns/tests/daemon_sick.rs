@@ -78,7 +78,7 @@ fn restarted() -> Result<()> {
     pass(at, TAKEOVER / 2)?;
     println!("restarted: silent for {:?}", watch.silence(at)?.length);
     ensure!(epoch(&mut cluster)? == before, "it was decided anew");
-    let inherits = "an earlier life ended as owner: going on with web within its lease";
+    let inherits = "a killed life of this daemon left web open: going on with it";
     let log = cluster.daemon(&stand.owner)?.log();
     ensure!(log.contains(inherits), "{log}");
     watch.is_safe(at, &stand.owner)

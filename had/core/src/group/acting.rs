@@ -16,9 +16,7 @@ const CLAIM_TOLD: Duration = Duration::from_secs(30);
 impl LocalGroup {
     /// Makes what is done here equal to what is allowed here.
     pub fn reconcile(&mut self, situation: Situation<'_>, out: &mut Vec<Command>) {
-        // Whose it is, the first lease tells: what was applied before may be old.
-        let open = situation.now.boot < self.gate_until;
-        if situation.lease.is_none() && self.is_inherited() && open {
+        if self.awaits_its_lease(situation) {
             return;
         }
         // What is on its way when maintenance begins arrives first: half-way it would serve nobody.
@@ -27,8 +25,9 @@ impl LocalGroup {
             maintenance: situation.maintenance && (self.hands_off || rests),
             ..situation
         };
-        if self.hands_off != situation.maintenance {
-            self.hands_off = situation.maintenance;
+        self.hands_off = situation.maintenance;
+        if self.told != Some(self.hands_off) {
+            self.told = Some(self.hands_off);
             out.push(Command::HandsOff {
                 group: self.name().clone(),
                 on: self.hands_off,
@@ -41,6 +40,7 @@ impl LocalGroup {
         let owns = situation.state.owner.as_ref() == Some(situation.me)
             && situation.state.epoch > self.sealed;
         match (owns, situation.lease) {
+            _ if situation.ends => self.stop(situation.now, out),
             (true, Some(until)) => self.serve(situation, until, out),
             (false, Some(until)) if self.may_go_on(situation) => self.hold_until(until, out),
             (false, _) => self.give_way(situation, out),
@@ -58,6 +58,14 @@ impl LocalGroup {
             (true, None) => self.stop(situation.now, out),
         }
         self.say_changes(situation, out);
+    }
+
+    /// Whether what a killed life left is open still, and the first lease will tell whose it is: what was applied before may
+    /// be old.
+    fn awaits_its_lease(&self, situation: Situation<'_>) -> bool {
+        let open = situation.now.boot < self.gate_until;
+        let ends = situation.ends || self.host_failed.is_some();
+        situation.lease.is_none() && self.is_inherited() && open && !ends
     }
 
     /// Whether it goes on although the lease is over: what runs here runs on, nothing is started.

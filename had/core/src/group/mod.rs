@@ -61,6 +61,8 @@ pub struct LocalGroup {
     cleared: u64,
     /// Whether nothing of it is touched: an operator takes care of it.
     hands_off: bool,
+    /// Whether who mends its resources was told so; `None` where it may have forgotten.
+    told: Option<bool>,
     /// Since when it waits for another group to be down, and whether that was given up.
     behind: Option<(MonoTime, bool)>,
     announced: bool,
@@ -96,6 +98,8 @@ pub struct Situation<'a> {
     pub state: &'a GroupState,
     /// Whether an operator takes care of it himself.
     pub maintenance: bool,
+    /// Whether everything is taken down here, because the daemon ends.
+    pub ends: bool,
     /// Whom it waits for on this node before it starts.
     pub order: Order<'a>,
 }
@@ -138,6 +142,7 @@ impl LocalGroup {
             host_failed: None,
             cleared: 0,
             hands_off: false,
+            told: Some(false),
             behind: None,
             announced: false,
             claimed: None,
@@ -154,6 +159,7 @@ impl LocalGroup {
     pub fn inheriting(mut self, until: BootTime) -> Self {
         self.gate_until = until;
         self.hands_off = true;
+        self.told = Some(true);
         self.phase = Phase::Starting;
         for resource in &mut self.resources {
             resource.wanted = true;
@@ -187,6 +193,7 @@ impl LocalGroup {
         self.given_up = former.given_up;
         self.cleared = former.cleared;
         self.hands_off = former.hands_off;
+        self.told = None;
         for resource in former.resources {
             if let Some(ready) = resource.ready {
                 self.ready(&resource.spec.name, ready);
@@ -194,12 +201,11 @@ impl LocalGroup {
         }
     }
 
-    /// Another configuration says other things of it, and the same of its resources.
+    /// Another configuration says other things of it, and the same of its resources. Who mends them is told anew whether to
+    /// leave them alone: it may have forgotten it with a former configuration.
     pub fn respecify(&mut self, spec: GroupSpec) {
         self.spec = spec;
-        // Told again to whoever mends its resources, which may have forgotten it with a former configuration. What is
-        // inherited is left alone by both from the start.
-        self.hands_off &= self.is_inherited();
+        self.told = None;
     }
 
     /// Its name.
@@ -243,9 +249,11 @@ impl LocalGroup {
     /// A resource says what it does.
     pub fn resource(&mut self, name: &ResourceName, status: ResourceStatus, now: Now) {
         let starting = self.phase == Phase::Starting;
+        // Nothing was started yet that could have failed.
+        let inherited = self.is_inherited();
         if let Some(resource) = self.find(name) {
             if let (true, true, ResourceStatus::Failed(reason)) =
-                (starting, resource.wanted, &status)
+                (starting && !inherited, resource.wanted, &status)
             {
                 let reason = format!("{name} could not be started: {reason}");
                 self.failed = Some((reason, now.mono + UNFIT_AFTER_FAILURE));

@@ -31,6 +31,7 @@ impl Node {
                     state,
                     // A daemon that ends takes its groups down, whoever takes care of them.
                     maintenance: self.leaving.is_none() && self.state.in_maintenance(name),
+                    ends: self.takes_down,
                     order: self.relations.order(name, &here),
                 },
                 out,
@@ -54,6 +55,16 @@ impl Node {
                 self.groups.insert(name.clone(), group.inheriting(*until));
             }
         }
+        self.inherits = !inherited.is_empty();
+    }
+
+    /// Once it is known whose everything is that was inherited, the configuration is taken over as a whole.
+    pub(super) fn settle_inheritance(&mut self, now: Now, out: &mut Vec<Command>) {
+        let open = |group: &LocalGroup| group.is_inherited();
+        if self.inherits && (self.leased || !self.groups.values().any(open)) {
+            self.inherits = false;
+            self.adopt_groups(now, out);
+        }
     }
 
     /// The committed configuration names the groups; before there is one, the own file does.
@@ -68,10 +79,13 @@ impl Node {
             .filter(|group| self.concerns_me(group))
             .map(|group| (group.name.clone(), group.clone()))
             .collect();
+        let leased = self.leased;
         let gone = |name: &GroupName, group: &LocalGroup| {
-            wanted
+            let changed = wanted
                 .get(name)
-                .is_none_or(|spec| spec.resources != group.spec().resources)
+                .is_none_or(|spec| spec.resources != group.spec().resources);
+            // What was applied before the first lease may be old: it takes nothing down.
+            changed && (leased || !group.is_inherited())
         };
         let mut former: BTreeMap<_, _> = self
             .groups
@@ -83,7 +97,9 @@ impl Node {
         let only_votes = own.is_some_and(|own| own.role == Role::Witness);
         for (name, spec) in wanted {
             if let Some(group) = self.groups.get_mut(&name) {
-                group.respecify(spec);
+                if group.spec().resources == spec.resources {
+                    group.respecify(spec);
+                }
                 continue;
             }
             self.groups.entry(name).or_insert_with(|| {

@@ -61,6 +61,8 @@ pub struct Node {
     refusal: Option<Refusal>,
     groups: BTreeMap<GroupName, LocalGroup>,
     groups_must_look: bool,
+    /// Whether something may be open that a killed life left.
+    inherits: bool,
     relations: Relations,
     peers: Peers,
     counter: Counter,
@@ -73,13 +75,16 @@ pub struct Node {
     last_seen: Option<Now>,
     awake_since: MonoTime,
     leaving: Option<MonoTime>,
+    /// Whether everything is taken down, because it ends.
+    takes_down: bool,
     exited: bool,
     plants: Vec<Plant>,
 }
 
 impl Node {
-    /// A daemon that has just started; `own` is what its file says. Every gate is shut and no address is up, but for the groups of `inherited`: a killed life of this daemon left their gates open until then, and
-    /// their addresses as they are.
+    /// A daemon that has just started; `own` is what its file says. Every gate is shut and no address is up, but for the
+    /// groups of `inherited`: a killed life of this daemon left their gates open until then, and their addresses as they
+    /// are.
     #[must_use]
     pub fn new(
         identity: Identity,
@@ -107,6 +112,7 @@ impl Node {
             refusal: None,
             groups: BTreeMap::new(),
             groups_must_look: false,
+            inherits: false,
             relations: Relations::default(),
             peers: Peers::default(),
             counter: Counter::default(),
@@ -118,6 +124,7 @@ impl Node {
             last_seen: None,
             awake_since: MonoTime::ZERO,
             leaving: None,
+            takes_down: false,
             exited: false,
             plants: Vec::new(),
             own,
@@ -415,6 +422,7 @@ impl Node {
     /// Everything that follows.
     fn settle(&mut self, now: Now, out: &mut Vec<Command>) {
         self.check_lease(now, out);
+        self.settle_inheritance(now, out);
         if std::mem::take(&mut self.groups_must_look) {
             self.reconcile_groups(now, out);
         }

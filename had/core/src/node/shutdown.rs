@@ -60,8 +60,8 @@ impl Node {
         if down {
             return true;
         }
-        for group in self.groups.values_mut() {
-            group.stop(now, out);
+        if !std::mem::replace(&mut self.takes_down, true) {
+            self.reconcile_groups(now, out);
         }
         let limit = SHUTDOWN_TIMEOUT + self.timing.lease;
         self.leaving

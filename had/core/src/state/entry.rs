@@ -59,7 +59,7 @@ pub enum Step {
     Lost {
         /// The node.
         node: NodeName,
-        /// Whether its daemon had said that it was asked to end.
+        /// Whether its daemon had said that it was asked to end: a word in the history, and nothing else, depends on it.
         #[serde(default)]
         asked: bool,
     },

@@ -25,6 +25,10 @@ struct Host {
     node: Node,
     up: bool,
     gates: BTreeMap<GroupName, BootTime>,
+    /// What is wanted of each group's address last.
+    wishes: BTreeMap<GroupName, bool>,
+    /// Groups whose address nobody touches.
+    hands_off: BTreeSet<GroupName>,
 }
 
 /// Nodes and what passes between them.
@@ -126,6 +130,8 @@ impl Cluster {
         let host = Host {
             node,
             up: true,
+            wishes: gates.keys().map(|group| (group.clone(), true)).collect(),
+            hands_off: gates.keys().cloned().collect(),
             gates,
         };
         self.hosts.insert(name.clone(), host);
@@ -323,16 +329,29 @@ impl Cluster {
         self.start(&name.into(), &own, life, BTreeMap::new());
     }
 
-    /// The same, and what a killed life left open is inherited.
-    pub(crate) fn restart_inheriting(&mut self, name: &str, spec: ClusterSpec, life: u64) {
+    /// The same with another file, under another hash; what a killed life left open is inherited.
+    pub(crate) fn restart_with_file(
+        &mut self,
+        name: &str,
+        spec: ClusterSpec,
+        hash: &str,
+        life: u64,
+    ) {
+        let hash = hash.to_owned();
+        let gates = self.left_open(name);
+        self.start(&name.into(), &Configuration { hash, spec }, life, gates);
+    }
+
+    fn left_open(&self, name: &str) -> BTreeMap<GroupName, BootTime> {
         let now = self.now().boot;
         let mut gates = self.hosts[&NodeName::from(name)].gates.clone();
         gates.retain(|_, until| now < *until);
-        let own = Configuration {
-            hash: "one".to_owned(),
-            spec,
-        };
-        self.start(&name.into(), &own, life, gates);
+        gates
+    }
+
+    /// The same, and what a killed life left open is inherited.
+    pub(crate) fn restart_inheriting(&mut self, name: &str, spec: ClusterSpec, life: u64) {
+        self.restart_with_file(name, spec, "one", life);
     }
 
     /// The same, and it has not found out yet what it could start.
@@ -481,20 +500,19 @@ impl Cluster {
                 up,
                 ..
             } => {
-                let status = match (up, self.stuck.contains(&group)) {
-                    (true, _) if self.broken.contains(name) => {
-                        ResourceStatus::Failed("no room".to_owned())
-                    }
-                    (true, _) => ResourceStatus::Up("up".to_owned()),
-                    (false, false) => ResourceStatus::Down,
-                    (false, true) => ResourceStatus::Failed("busy".to_owned()),
-                };
-                let resource = resource.name;
-                self.queue.push_back(event(Event::Resource {
-                    group,
-                    resource,
-                    status,
-                }));
+                assert_eq!(resource.name, "vip".into());
+                let host = self.hosts.get_mut(name).unwrap();
+                host.wishes.insert(group.clone(), up);
+                self.fulfil(name, group);
+            }
+            Command::HandsOff { group, on: true } => {
+                self.hosts.get_mut(name).unwrap().hands_off.insert(group);
+            }
+            Command::HandsOff { group, on: false } => {
+                let host = self.hosts.get_mut(name).unwrap();
+                if host.hands_off.remove(&group) {
+                    self.fulfil(name, group);
+                }
             }
             Command::Send { to, message } => self.deliver(name, &to, message),
             Command::Answer { via, message } => {
@@ -536,9 +554,41 @@ impl Cluster {
             | Command::ReplaceVoter { .. }
             | Command::Form { .. }
             | Command::Announce { .. }
-            | Command::HandsOff { .. }
             | Command::Log { .. } => {}
         }
+    }
+
+    /// The address of a group becomes as it is wanted, where it may be touched, and that is said.
+    fn fulfil(&mut self, name: &NodeName, group: GroupName) {
+        let host = &self.hosts[name];
+        let Some(up) = host.wishes.get(&group).copied() else {
+            return;
+        };
+        if host.hands_off.contains(&group) {
+            return;
+        }
+        let status = match (up, self.stuck.contains(&group)) {
+            (true, _) if self.broken.contains(name) => ResourceStatus::Failed("no room".to_owned()),
+            (true, _) => ResourceStatus::Up("up".to_owned()),
+            (false, false) => ResourceStatus::Down,
+            (false, true) => ResourceStatus::Failed("busy".to_owned()),
+        };
+        let resource = "vip".into();
+        self.event(
+            name.as_str(),
+            Event::Resource {
+                group,
+                resource,
+                status,
+            },
+        );
+    }
+
+    /// Whether who mends a group's address on a node leaves it alone.
+    pub(crate) fn leaves_alone(&self, name: &str, group: &str) -> bool {
+        self.hosts[&NodeName::from(name)]
+            .hands_off
+            .contains(&GroupName::from(group))
     }
 
     fn deliver(&mut self, from: &NodeName, to: &NodeName, message: Message) {

@@ -249,7 +249,57 @@ fn what_is_inherited_in_maintenance_is_left_alone_and_goes_on() {
     for _ in 0..100 {
         cluster.run(ms(5));
         assert_eq!(cluster.open(), ["h1"]);
+        assert!(cluster.leaves_alone("h1", "web"));
     }
+    cluster.request(Request::Maintenance {
+        group: None,
+        on: false,
+    });
+    cluster.run(ms(100));
+    assert!(!cluster.leaves_alone("h1", "web"));
+    assert_eq!(cluster.open(), ["h1"]);
+}
+
+/// It had not heard yet whose the group is: nothing is waited for, and nothing is left.
+#[test]
+fn a_later_life_that_is_asked_to_end_at_once_takes_down_what_it_inherited() {
+    let mut cluster = Cluster::running(Failback::Manual);
+    cluster.run(ms(1_000));
+    cluster.kill("h1");
+    cluster.run(ms(50));
+    cluster.cut("h1");
+    cluster.restart_inheriting("h1", file::spec(Failback::Manual), 2);
+    cluster.event("h1", Event::Shutdown);
+    cluster.run(ms(700));
+    assert!(cluster.exited.contains(&"h1".into()));
+    assert!(!cluster.leaves_alone("h1", "web"));
+    assert_ne!(cluster.open(), ["h1"]);
+    assert_eq!(cluster.overlaps, 0);
+}
+
+#[test]
+fn a_configuration_that_comes_in_maintenance_leaves_nothing_stuck() {
+    let mut cluster = Cluster::running(Failback::Manual);
+    let maintenance = |on| Request::Maintenance { group: None, on };
+    cluster.request(maintenance(true));
+    cluster.run(ms(1_000));
+    let mut other = file::spec(Failback::Manual);
+    other.groups[0].load = 2;
+    for name in ["h1", "h2", "h3"] {
+        cluster.restart_with_file(name, other.clone(), "two", 2);
+    }
+    cluster.run(ms(1_500));
+    let load = |cluster: &Cluster| cluster.state().spec().unwrap().groups[0].load;
+    assert_eq!(load(&cluster), 2);
+    cluster.request(maintenance(false));
+    cluster.run(ms(1_000));
+    assert!(
+        ["h1", "h2", "h3"]
+            .iter()
+            .all(|name| !cluster.leaves_alone(name, "web"))
+    );
+    assert_eq!(cluster.open().len(), 1);
+    assert_eq!(cluster.overlaps, 0);
 }
 
 #[test]

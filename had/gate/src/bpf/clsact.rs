@@ -138,6 +138,22 @@ impl Filters {
         }
     }
 
+    /// Whether a filter of ours is on an interface.
+    pub(super) fn is_on(
+        &self,
+        route: &mut Channel,
+        interface: &Interface,
+    ) -> Result<bool, GateError> {
+        let mut found = false;
+        for direction in DIRECTIONS {
+            found |= self
+                .attached(route, interface.index, direction)
+                .doing(|| format!("looking for the gate on {}", interface.name))?
+                .is_some();
+        }
+        Ok(found)
+    }
+
     /// Takes our filters off an interface.
     pub(super) fn remove(
         &self,

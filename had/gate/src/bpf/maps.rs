@@ -88,6 +88,11 @@ impl Maps {
         self.deadlines.word(slot).load(Ordering::SeqCst)
     }
 
+    /// Shuts every slot.
+    pub(super) fn shut_all(&self) {
+        (0..SLOTS).for_each(|slot| self.set_deadline(slot, 0));
+    }
+
     /// Shuts every slot that an earlier life used for other addresses than `wanted` gives it, or not at all: what stays open
     /// is open for what that life was granted, and until then.
     pub(super) fn inherit(&self, wanted: &BTreeMap<IpAddr, u32>) -> Result<(), GateError> {

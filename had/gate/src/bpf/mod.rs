@@ -70,7 +70,13 @@ impl BpfGate {
         } else {
             Attached::Clsact(clsact::Filters::new(instance))
         };
-        let route = route()?;
+        let mut route = route()?;
+        let filters = clsact::Filters::new(instance);
+        if tcx && any_filter(&filters, &mut route)? {
+            // A later life than the one whose deadlines these are could not rely on its pins: it may have released what
+            // they leave open.
+            maps.shut_all();
+        }
         let mut gate = Self {
             slots,
             maps,
@@ -82,7 +88,7 @@ impl BpfGate {
         gate.cover()?;
         if tcx {
             // Those of an earlier life that could not rely on its pins. The links judge already.
-            remove_filters(&clsact::Filters::new(instance), &mut gate.route)?;
+            remove_filters(&filters, &mut gate.route)?;
         }
         Ok(gate)
     }
@@ -91,6 +97,11 @@ impl BpfGate {
     pub(crate) fn set(&self, group: usize, until_boot_ns: u64) -> Result<(), GateError> {
         self.maps.set_deadline(self.slots.of(group)?, until_boot_ns);
         Ok(())
+    }
+
+    /// Shuts every group.
+    pub(crate) fn shut_all(&self) {
+        self.maps.shut_all();
     }
 
     /// Until when the group is open.
@@ -166,6 +177,15 @@ fn remove_filters(filters: &clsact::Filters, route: &mut Channel) -> Result<(), 
     Ok(())
 }
 
+fn any_filter(filters: &clsact::Filters, route: &mut Channel) -> Result<bool, GateError> {
+    for interface in interfaces(route)? {
+        if unless_gone(filters.is_on(route, &interface), false)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Tries what the rung needs, and leaves nothing behind.
 pub(crate) fn probe() -> Result<(), GateError> {
     let scratch = Maps::unpinned()?;
@@ -238,7 +258,7 @@ mod tests {
             let old = sys::map_create(shape, "old").unwrap();
             sys::pin(std::os::fd::AsFd::as_fd(&old), &directory.join("deadlines")).unwrap();
             let maps = Maps::adopt(directory).unwrap();
-            maps.inherit(&Default::default()).unwrap();
+            maps.shut_all();
             assert_eq!(maps.dropped(Direction::Ingress), 0);
             let kept = Maps::adopt(directory).unwrap();
             kept.set_deadline(7, 42);

@@ -160,6 +160,11 @@ pub(crate) fn clear(instance: &str) -> Result<(), GateError> {
     }
 }
 
+/// Whether an earlier life of this instance left something on this rung.
+pub(crate) fn is_left(instance: &str) -> Result<bool, GateError> {
+    unowned_table(instance).map(|(_, found)| found)
+}
+
 /// Tries what the rung needs, and leaves nothing behind.
 pub(crate) fn probe() -> Result<(), GateError> {
     table::try_out().doing(|| "trying out an nftables table".into())

@@ -77,7 +77,7 @@ fn a_killed_writer_falls_silent_and_stays_so(lab: &Lab) {
     }
 }
 
-/// On nftables a restart begins shut; there [`Gate::until`] says so.
+/// On nftables a restart begins shut; there [`Gate::left_open_until`] says so.
 fn a_restart_inherits_what_is_open_and_no_more(lab: &Lab) {
     let lease = Duration::from_secs(600);
     let earliest = boot_in(lease);
@@ -96,9 +96,9 @@ fn a_restart_inherits_what_is_open_and_no_more(lab: &Lab) {
     let counted = gate.dropped().egress;
     assert!(counted >= 1, "a restart goes on counting");
     let inherits = lab.kind != Kind::Nft;
-    assert_eq!(gate.until(0).unwrap() >= earliest, inherits);
+    assert_eq!(gate.left_open_until(0).unwrap() >= earliest, inherits);
     assert_eq!(passes(lab, Way::Out, &reply_of(0)), inherits);
-    assert_eq!(gate.until(1).unwrap(), 0);
+    assert_eq!(gate.left_open_until(1).unwrap(), 0);
     assert!(!passes(lab, Way::Out, &reply_of(1)));
     assert_eq!(gate.cover().unwrap(), 0, "everything was covered on return");
     gate.set(0, 0).unwrap();
@@ -118,12 +118,24 @@ fn what_guards_other_addresses_now_is_not_inherited(lab: &Lab) {
     let moved = changed.groups[0].addresses.pop().unwrap();
     let gate = lab.open_for(&changed).unwrap();
     let kept = if lab.kind == Kind::Nft { 0 } else { end };
-    assert_eq!(gate.until(0).unwrap(), 0, "it has lost an address");
-    assert_eq!(gate.until(1).unwrap(), kept, "it guards what it did");
+    assert_eq!(
+        gate.left_open_until(0).unwrap(),
+        0,
+        "it has lost an address"
+    );
+    assert_eq!(
+        gate.left_open_until(1).unwrap(),
+        kept,
+        "it guards what it did"
+    );
     drop(gate);
     changed.groups[1].addresses.push(moved);
     let gate = lab.open_for(&changed).unwrap();
-    assert_eq!(gate.until(1).unwrap(), 0, "it has got another's address");
+    assert_eq!(
+        gate.left_open_until(1).unwrap(),
+        0,
+        "it has got another's address"
+    );
 }
 
 fn nothing_passes_while_a_restart_replaces_the_gate(lab: &Lab) {

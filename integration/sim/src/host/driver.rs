@@ -39,8 +39,7 @@ const YEAR_2026_NS: u64 = 1_767_225_600_000_000_000;
 pub(super) async fn daemon(cluster: Rc<Cluster>, host: usize) {
     let start_up = pick(&cluster, START_UP_US);
     SimRuntime::sleep(start_up).await;
-    let inherited = cluster.inherits(host);
-    let started = match start(&cluster, host, &inherited).await {
+    let started = match start(&cluster, host).await {
         Ok(started) => started,
         Err(text) => {
             return cluster.expect(Err(Violation {
@@ -69,7 +68,6 @@ struct Driver {
 async fn start(
     cluster: &Rc<Cluster>,
     host: usize,
-    inherited: &BTreeMap<GroupName, BootTime>,
 ) -> Result<(Driver, mpsc::UnboundedReceiver<Event>), String> {
     let place = &cluster.hosts[host];
     let fresh = place.fresh_voter();
@@ -96,6 +94,7 @@ async fn start(
         gate: "bpf".to_owned(),
         supervised: false,
     };
+    let inherited = &cluster.inherits(host, store.is_blank());
     let known = match cluster.planted {
         Some(planted) => planted.known(inherited),
         None => inherited.clone(),

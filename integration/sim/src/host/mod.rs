@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use had_consensus::Consensus;
 use had_core::ids::{CommandId, GroupName, NodeName, RequestId, ResourceName, VoterId};
+use had_core::lease;
 use had_core::message::Sender;
 use had_core::ports::{Event, Reply, Request, ResourceStatus};
 use had_core::time::BootTime;
@@ -287,7 +288,8 @@ impl Host {
             return None;
         }
         match (touches, up) {
-            (false, _) => return Some(inner.addresses.contains(&key)),
+            // Nothing is said of a wish that does not come true.
+            (false, _) => return (inner.addresses.contains(&key) == up).then_some(up),
             (true, true) => inner.addresses.insert(key),
             (true, false) => inner.addresses.remove(&key),
         };
@@ -329,11 +331,12 @@ impl Host {
 
 impl Cluster {
     /// What a daemon does first: what a killed life was granted goes on, every other gate is shut, every other address gone.
-    fn inherits(&self, host: usize) -> BTreeMap<GroupName, BootTime> {
-        let now = self.boot(host);
+    fn inherits(&self, host: usize, empty_disk: bool) -> BTreeMap<GroupName, BootTime> {
+        let (now, lease) = (self.boot(host), self.config.spec.timing.lease);
         let (open, shut): (BTreeMap<_, _>, BTreeMap<_, _>) = {
             let gates = self.hosts[host].inner.borrow().gates.clone();
-            gates.into_iter().partition(|(_, until)| now < *until)
+            let inherits = |until| lease::is_inherited(until, now, lease, empty_disk);
+            gates.into_iter().partition(|(_, until)| inherits(*until))
         };
         for group in shut.keys() {
             self.write_gate(host, group, BootTime::ZERO);
