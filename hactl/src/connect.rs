@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
+use tokio::time::timeout;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
 use crate::args::Target;
@@ -17,10 +18,22 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Connects to the daemon that the user named.
 pub(crate) async fn connect(target: &Target) -> Result<Channel, Failure> {
-    match &target.endpoint {
-        Some(endpoint) => remote(target, endpoint).await,
-        None => local(&target.socket).await,
-    }
+    let connecting = async {
+        match &target.endpoint {
+            Some(endpoint) => remote(target, endpoint).await,
+            None => local(&target.socket).await,
+        }
+    };
+    // A host whose daemon hangs accepts, and shakes no hands.
+    let hangs = |_| Failure::NoDaemon {
+        text: format!(
+            "no daemon answers at {} within {} s",
+            target.name(),
+            CONNECT_TIMEOUT.as_secs()
+        ),
+        hint: "is its host up, does its daemon hang? Ask another node".to_owned(),
+    };
+    timeout(CONNECT_TIMEOUT, connecting).await.map_err(hangs)?
 }
 
 async fn local(socket: &Path) -> Result<Channel, Failure> {

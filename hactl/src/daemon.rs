@@ -185,7 +185,7 @@ fn question<T>(what: T) -> Request<T> {
 
 impl Target {
     /// For people.
-    fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         match &self.endpoint {
             Some(endpoint) => endpoint.clone(),
             None => self.socket.display().to_string(),

@@ -1,7 +1,7 @@
 //! `had run`: everything put together, in the order in which it can fail without leaving anything half-done.
 //!
 //! ```text
-//!  file ─▶ certificates ─▶ store (lock) ─▶ gate (shut) ─▶ addresses (strays gone) ─▶ peers ─▶ driver ─▶ consensus ─▶ socket
+//!  file ─▶ certificates ─▶ store (lock) ─▶ ports ─▶ gate (shut) ─▶ addresses (strays gone) ─▶ peers ─▶ driver ─▶ consensus ─▶ socket
 //!                                            └─ but for what a killed life was granted ─┘
 //! ```
 
@@ -10,10 +10,10 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, OnceLock, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use had_config::{GatePreference, LoadError, Loaded};
-use had_consensus::{Consensus, ENTRIES_A_SNAPSHOT, Plants, Replica, Store, System};
+use had_consensus::{Consensus, ENTRIES_A_SNAPSHOT, OpenError, Plants, Replica, Store, System};
 use had_core::ids::{ClusterId, GroupName, NodeName, ProcessId, VoterId};
 use had_core::lease;
 use had_core::message::Sender;
@@ -33,7 +33,7 @@ use crate::cli::Run;
 use crate::driver::{CLUSTER_KEY, Driver, Ended, Gates, Inbox, Input, Outlets, Replies};
 use crate::inbound::Doorman;
 use crate::operator::LocalOperator;
-use crate::peers::{self, Peers};
+use crate::peers::{self, Peers, Ports};
 use crate::transport::PeerTransport;
 use crate::{admin, check, clock, http, privileges, supervisor, tls, vips};
 
@@ -44,6 +44,10 @@ const STARTS_KEY: &str = "starts";
 /// How long the net task may wait for the gate to cover an interface. The driver answers in microseconds; a driver that
 /// does not is stuck, and opens nothing.
 const COVER_PATIENCE: Duration = Duration::from_millis(100);
+
+/// How long a former life is waited for, and between two looks.
+const FORMER_LIFE_ENDS: Duration = Duration::from_secs(1);
+const FORMER_LIFE_PAUSE: Duration = Duration::from_millis(2);
 
 /// How long a daemon whose store has failed goes on, so that it is heard that it released what it owned. A decision takes
 /// milliseconds.
@@ -178,6 +182,8 @@ pub async fn run(asked: &Run) -> Result<(), Problem> {
     }
     let store = open_store(&asked.data_dir, &node)?;
     let sender = sender(&store, &node)?;
+    // Before anything is touched: on another node's host, or beside another daemon, it ends here.
+    let ports = Ports::bind(&spec.nodes, &node).map_err(|error| here(&error))?;
     // A witness owns nothing, so there is nothing to silence, and it may lack the privileges for it.
     let owns_nothing = spec
         .node(&node)
@@ -211,6 +217,7 @@ pub async fn run(asked: &Run) -> Result<(), Problem> {
         identity,
         store,
         sender,
+        ports,
         gates,
         inherited,
     };
@@ -220,17 +227,41 @@ pub async fn run(asked: &Run) -> Result<(), Problem> {
 fn open_store(directory: &Path, node: &NodeName) -> Result<Store, Problem> {
     std::fs::create_dir_all(directory).map_err(|error| {
         Problem::Here(format!(
-            "cannot create the data directory {}: {error}",
+            "cannot create the data directory {}: {error}; name another with --data-dir",
             directory.display()
         ))
     })?;
     let voter = random()?.max(1);
-    let store = Store::open(directory, VoterId(voter)).map_err(|error| {
+    let store = await_store(directory, VoterId(voter)).map_err(|error| {
         let why = with_causes(&error);
-        Problem::Here(format!("data directory {}: {why}", directory.display()))
+        let remedy = match error {
+            OpenError::InUse => "end it, or give this one its own with --data-dir",
+            OpenError::Damaged(_) | OpenError::Record { .. } | OpenError::Database(_) => {
+                "with an empty one this node joins anew, and the others tell it everything"
+            }
+            OpenError::Newer { .. } => "run that version, or start with an empty directory",
+            OpenError::Directory(_) => "is it a directory that this user may write?",
+        };
+        Problem::Here(format!(
+            "data directory {}: {why}; {remedy}",
+            directory.display()
+        ))
     })?;
     belongs_to(&store, node, directory)?;
     Ok(store)
+}
+
+/// A killed life may still be on its way out: it lets go within milliseconds, or it is no killed one.
+fn await_store(directory: &Path, fresh: VoterId) -> Result<Store, OpenError> {
+    let since = Instant::now();
+    loop {
+        match Store::open(directory, fresh) {
+            Err(OpenError::InUse) if since.elapsed() < FORMER_LIFE_ENDS => {
+                std::thread::sleep(FORMER_LIFE_PAUSE);
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 /// A copy of another node's directory would vote in that node's name.
@@ -290,6 +321,7 @@ struct Parts {
     identity: Option<Arc<tls::Identity>>,
     store: Store,
     sender: Sender,
+    ports: Ports,
     gates: Gates,
     /// What a killed life left open.
     inherited: BTreeMap<GroupName, BootTime>,
@@ -314,18 +346,24 @@ struct Begun {
 }
 
 impl Begun {
-    /// Every gate shut, also what was inherited, then every address off.
-    async fn let_go(self, inbox: &Inbox) {
-        if let Some(mut gates) = self.gates {
+    /// Every gate shut, also what was inherited, then every address off, then the gate away.
+    async fn let_go(mut self, inbox: &Inbox) {
+        if let Some(gates) = &mut self.gates {
             gates.shut_all();
         }
         if let Some(driver) = self.driver {
             inbox.send(Input::Abort);
             // Every gate is shut when the thread has ended.
-            drop(driver.await);
+            self.gates = driver.await.ok().map(|(_, gates)| gates);
         }
-        if let Some(net) = self.net {
-            net.shutdown().await;
+        let clean = match self.net {
+            Some(net) => net.shutdown().await,
+            None => false,
+        };
+        if let Some(gates) = self.gates.filter(|_| clean)
+            && let Err(error) = gates.remove()
+        {
+            tracing::warn!("the gate stays: {error}");
         }
     }
 }
@@ -354,6 +392,7 @@ impl Daemon {
             identity,
             store,
             sender,
+            ports,
             gates,
             inherited,
         } = parts;
@@ -413,8 +452,7 @@ impl Daemon {
             tls: identity,
             timing: spec.timing,
         };
-        let peers = Peers::start(settings, Arc::new(doorman), Some(operator.clone())).await;
-        let peers = peers.map_err(|error| here(&error))?;
+        let peers = Peers::start(settings, ports, Arc::new(doorman), Some(operator.clone()));
         // Both places are filled here and nowhere else.
         let _ = peers_place.set(peers.clone());
         let running = start_consensus(&spec, store, &peers, &inbox).await?;

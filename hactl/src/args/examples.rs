@@ -105,7 +105,7 @@ A group in maintenance is not taken over either: while it lasts, a loss is an ou
 pub(super) const MAINTENANCE_OFF: &str = "\
 Examples:
   hactl maintenance off web   had takes care of web again
-  hactl maintenance off       of everything
+  hactl maintenance off       of everything that was not named
 
 A group that was put into maintenance by its name is taken out by its name.";
 

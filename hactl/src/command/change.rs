@@ -15,10 +15,8 @@ use crate::render::change::{Changed, Moved, render};
 /// Commands, waits, and says what came of it.
 pub(crate) async fn run(target: &Target, wish: &Wish, json: bool) -> Result<(), Failure> {
     let mut daemon = Daemon::reach(target).await?;
-    let before = match wish {
-        Wish::Command(_) => owners(&mut daemon).await,
-        Wish::Init(_) => BTreeMap::new(),
-    };
+    // One that hangs would carry the command out when it goes on, long after anybody wants it.
+    let before = owners(&daemon.status(None).await?);
     let reply = daemon.command(wish).await?;
     let Some(Outcome::Done(done)) = reply.outcome else {
         return Err(Failure::Answer("it is neither done nor refused".to_owned()));
@@ -33,9 +31,8 @@ pub(crate) async fn run(target: &Target, wish: &Wish, json: bool) -> Result<(), 
 }
 
 /// Who owns what before the command, to say where a group came from. Nothing depends on it: empty where it is not known.
-async fn owners(daemon: &mut Daemon) -> BTreeMap<String, String> {
-    let document = daemon.status(None).await.ok();
-    let status: Option<Status> = document.and_then(|json| serde_json::from_slice(&json).ok());
+fn owners(document: &[u8]) -> BTreeMap<String, String> {
+    let status: Option<Status> = serde_json::from_slice(document).ok();
     status
         .into_iter()
         .flat_map(|status| status.groups)

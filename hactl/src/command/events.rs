@@ -20,6 +20,8 @@ pub(crate) async fn run(
     let moment = Moment::here();
     let since_ms = since.map_or(Ok(0), |text| when::millis("--since", text, &moment))?;
     let mut daemon = Daemon::reach(target).await?;
+    // One that hangs would never begin.
+    daemon.status(None).await?;
     let mut stream = daemon.events(since_ms, follow).await?;
     let mut history = Vec::new();
     while let Some(document) = stream

@@ -205,7 +205,8 @@ impl Net {
         });
     }
 
-    /// Replaces the virtual IPs. What is wanted of those that stay is kept; those that are gone are taken off.
+    /// Replaces the virtual IPs, and says everything of them anew. What is wanted of those that stay is kept; those that are
+    /// gone are taken off.
     pub fn configure(&self, vips: Vec<(GroupName, ResourceName, VipSpec)>) {
         self.desk.write(|wishes| wishes.configure(vips));
     }

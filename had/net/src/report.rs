@@ -23,6 +23,8 @@ pub(crate) struct Situation<'a> {
 #[derive(Default)]
 pub(crate) struct Reports {
     said: BTreeMap<Key, Said>,
+    /// The configuration of which it was said.
+    configured: u64,
 }
 
 #[derive(Default)]
@@ -35,7 +37,10 @@ struct Said {
 impl Reports {
     /// The events that tell what changed since the last call, and that answer new wishes.
     pub(crate) fn news(&mut self, wishes: &Wishes, situation: &Situation<'_>) -> Vec<Event> {
-        self.said.retain(|key, _| wishes.vips.contains_key(key));
+        // Whoever listens may have forgotten, with a former configuration, what it was told.
+        if std::mem::replace(&mut self.configured, wishes.configured) != wishes.configured {
+            self.said.clear();
+        }
         let mut events = Vec::new();
         for (key, (spec, wish)) in &wishes.vips {
             let (group, resource) = key.clone();

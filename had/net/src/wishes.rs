@@ -31,6 +31,8 @@ pub(crate) struct Wishes {
     pub(crate) announced: BTreeMap<GroupName, u64>,
     /// The groups whose addresses are neither put on nor taken off: an operator takes care of them.
     pub(crate) hands_off: BTreeSet<GroupName>,
+    /// Counts the configurations: after each, everything is told anew.
+    pub(crate) configured: u64,
     /// Take everything down and end.
     pub(crate) shutdown: bool,
 }
@@ -69,6 +71,7 @@ impl Desk {
 impl Wishes {
     /// Replaces the virtual IPs; what is wanted of those that stay is kept.
     pub(crate) fn configure(&mut self, vips: Vec<(GroupName, ResourceName, VipSpec)>) {
+        self.configured += 1;
         let mut old = std::mem::take(&mut self.vips);
         for (group, resource, spec) in vips {
             let key = (group, resource);

@@ -25,7 +25,7 @@ use tonic::transport::{Channel, Endpoint};
 
 use self::desk::{Deaf, Desk};
 use super::{Socket, SocketError, serve_socket};
-use crate::peers::{Peers, Settings};
+use crate::peers::{Peers, Ports, Settings};
 use crate::testing::Authority;
 use crate::tls::{self, Identity};
 
@@ -58,9 +58,8 @@ async fn start(desk: &Arc<Desk>, nodes: &[NodeSpec], tls: Option<Arc<Identity>>)
         },
     };
     let inbound = Arc::new(Deaf(desk.node.clone()));
-    Peers::start(settings, inbound, Some(Arc::clone(desk) as _))
-        .await
-        .unwrap()
+    let ports = Ports::bind(&settings.nodes, &settings.node).unwrap();
+    Peers::start(settings, ports, inbound, Some(Arc::clone(desk) as _))
 }
 
 async fn over_socket(path: &Path) -> AdminClient<Channel> {

@@ -30,6 +30,7 @@ mod stream;
 pub mod wire;
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +44,7 @@ use had_proto::v1::CommandReply;
 use had_proto::v1::admin_server::AdminServer;
 use had_proto::v1::forward_request::What;
 use had_proto::v1::peer_server::PeerServer;
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Server;
@@ -92,26 +94,40 @@ pub struct Peers {
     shared: Arc<Shared>,
 }
 
-impl Peers {
-    /// Binds all own addresses, then keeps connections to every peer on the runtime that this is called on. Where there is
-    /// an operator, forwarded commands reach it, and with TLS the admin service is on the same port.
+/// The own ports, bound: callers wait until [`Peers::start`] takes them.
+#[derive(Debug)]
+pub struct Ports {
+    own: Vec<SocketAddr>,
+    listeners: Vec<TcpListener>,
+}
+
+impl Ports {
+    /// Binds all own addresses of a node: the first thing that tells a wrong name, and a second daemon on one host.
     ///
     /// # Errors
-    /// Where an own address cannot be bound.
-    pub async fn start(
-        settings: Settings,
-        inbound: Arc<dyn Inbound>,
-        operator: Option<Arc<dyn Operator>>,
-    ) -> Result<Self, PeersError> {
-        let own = settings
-            .nodes
-            .iter()
-            .find(|spec| spec.name == settings.node);
+    /// Where one cannot be bound.
+    pub fn bind(nodes: &[NodeSpec], node: &NodeName) -> Result<Self, PeersError> {
+        let own = nodes.iter().find(|spec| spec.name == *node);
         let own = own
-            .ok_or_else(|| PeersError::NoSuchNode(settings.node.clone()))?
+            .ok_or_else(|| PeersError::NoSuchNode(node.clone()))?
             .addresses
             .clone();
         let listeners = listen::bind(&own)?;
+        Ok(Self { own, listeners })
+    }
+}
+
+impl Peers {
+    /// Takes callers on the own ports, and keeps connections to every peer on the runtime that this is called on. Where there
+    /// is an operator, forwarded commands reach it, and with TLS the admin service is on the same port.
+    #[must_use]
+    pub fn start(
+        settings: Settings,
+        ports: Ports,
+        inbound: Arc<dyn Inbound>,
+        operator: Option<Arc<dyn Operator>>,
+    ) -> Self {
+        let Ports { own, listeners } = ports;
         let peers = Self {
             shared: Arc::new(Shared::new(settings, &own, inbound, operator)),
         };
@@ -130,14 +146,14 @@ impl Peers {
                 peers.spawn(Arc::clone(lane).keep(Arc::clone(&peers.shared)));
             }
         }
-        Ok(peers)
+        peers
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.shared.spawn(task);
     }
 
-    fn serve(&self, listeners: Vec<tokio::net::TcpListener>) {
+    fn serve(&self, listeners: Vec<TcpListener>) {
         let shared = &self.shared;
         let (ready, incoming) = mpsc::channel(listeners.len());
         let door = listen::Door {

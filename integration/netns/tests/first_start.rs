@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use had_netns::watch::{Watch, pass};
 use had_rig::binaries::Binaries;
-use had_rig::cluster::{GROUP, SETTLE, Status};
+use had_rig::cluster::{GROUP, GroupText, SETTLE, Status, vip_of};
 use had_rig::story::{Story, tell};
 use had_rig::{Cluster, ClusterSpec};
 
@@ -29,6 +29,14 @@ fn main() -> Result<ExitCode> {
             came_back_as_a_witness,
         ),
         Story::new("a_copy_of_another_nodes_disk_is_refused", copied),
+        Story::new(
+            "a_daemon_under_the_name_of_another_host_touches_nothing",
+            under_another_name,
+        ),
+        Story::new(
+            "a_node_that_restarts_knows_what_it_could_run_of_a_group_that_was_added",
+            a_group_is_added,
+        ),
         Story::new(
             "an_owner_without_privileges_says_so_and_does_not_start",
             without_privileges,
@@ -121,6 +129,64 @@ fn as_a_service() -> Result<()> {
     })?;
     cluster.insist("h1", &["failover", GROUP, "--to", "h2"])?;
     cluster.answers(&client, "h2").map(drop)
+}
+
+/// Its owner serves on, and no gate is left that would silence the address here.
+fn under_another_name() -> Result<()> {
+    let mut cluster = Cluster::settled(ClusterSpec {
+        tls: false,
+        ..ClusterSpec::default()
+    })?;
+    cluster.runs_on(GROUP, "h1")?;
+    let watch = Watch::on(&mut cluster, false)?;
+    let at = Instant::now();
+    let asked = [
+        "run",
+        "--config",
+        "/run/host/cluster.toml",
+        "--node",
+        "h2",
+        "--data-dir",
+    ];
+    let asked = [
+        &asked[..],
+        &["/run/host/other", "--socket", "/run/host/other.sock"],
+    ]
+    .concat();
+    let (status, said) = cluster.run_had("h1", &asked)?;
+    println!("{status}: {said}");
+    ensure!(
+        status.code() == Some(1) && said.contains("is it the right node name?"),
+        "{status}: {said}"
+    );
+    pass(Instant::now(), Duration::from_millis(500))?;
+    let silence = watch.silence(at)?.length;
+    ensure!(silence < Duration::from_millis(150), "{silence:?}");
+    cluster.answers(&watch.client, "h1").map(drop)
+}
+
+/// The log that a restart reads tells of the file without the group first.
+fn a_group_is_added() -> Result<()> {
+    let group = |name, number| GroupText::idle_standby(name, vip_of(number), &["h1", "h2", "h3"]);
+    let mut cluster = Cluster::settled(ClusterSpec::of(3, vec![group(GROUP, 0)]))?;
+    let more = group("more", 1);
+    cluster.append_to_files(&more.text())?;
+    for node in ["h3", "h2", "h1"] {
+        end(&mut cluster, node)?;
+        cluster.start(node)?;
+        cluster.is_online(node)?;
+    }
+    let ready = |status: &Status| {
+        let more = status.group("more");
+        more.is_some_and(|more| more.owner.is_some() && more.next.len() == 2)
+    };
+    cluster.wait_everywhere("everybody could run the new group", SETTLE, ready)?;
+    for _ in 0..5 {
+        end(&mut cluster, "h3")?;
+        cluster.start("h3")?;
+        cluster.wait_everywhere("everybody could run it after a restart", SETTLE, ready)?;
+    }
+    Ok(())
 }
 
 /// Under a supervisor it takes its time to fail, or it would be started dozens of times a second.

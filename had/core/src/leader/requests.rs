@@ -8,7 +8,7 @@ use super::{Counter, Leader, Seen};
 use crate::explain::lines;
 use crate::ids::{CommandId, Epoch, GroupName, NodeName, RequestId};
 use crate::ports::{Command, GroupAction, Reply, Request};
-use crate::spec::{ClusterSpec, Role};
+use crate::spec::{ClusterSpec, GroupSpec, Role};
 use crate::state::{GroupState, Step};
 
 /// What is decided, and when it has come true; or why not, with what to do instead.
@@ -245,9 +245,29 @@ fn maintenance(seen: Seen<'_>, spec: &ClusterSpec, group: Option<&GroupName>, on
     let what = group.map_or("every group", GroupName::as_str);
     let text = if on {
         format!("{what} is in maintenance: watched, and neither moved nor touched")
-    } else {
+    } else if group.is_some() {
         format!("{what} is looked after again")
+    } else {
+        looked_after_again(seen, spec)
     };
     let group = group.cloned();
     Ok((vec![Step::Maintenance { group, on }], Until::Applied(text)))
+}
+
+/// What the end of the whole cluster's maintenance means: what was named is taken out by its name.
+fn looked_after_again(seen: Seen<'_>, spec: &ClusterSpec) -> String {
+    let named = |group: &&GroupSpec| {
+        let state = seen.state.groups.get(&group.name);
+        state.is_some_and(|state| state.maintenance)
+    };
+    let named: Vec<_> = spec.groups.iter().filter(named).collect();
+    let Some(first) = named.first() else {
+        return "every group is looked after again".to_owned();
+    };
+    let names: Vec<_> = named.iter().map(|group| group.name.as_str()).collect();
+    format!(
+        "every group is looked after again but {}, which is taken out of maintenance by its name: `hactl maintenance off {}`",
+        names.join(", "),
+        first.name
+    )
 }

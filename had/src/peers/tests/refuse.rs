@@ -10,7 +10,7 @@ use tonic::transport::Endpoint;
 use super::rig::{Node, PATIENCE, address, eventually, settings, spec, voter};
 use crate::peers::bounds::PROTOCOL_VERSION;
 use crate::peers::hello::remark;
-use crate::peers::{Peers, PeersError};
+use crate::peers::{PeersError, Ports};
 use crate::testing::Authority;
 
 fn hello() -> v1::Hello {
@@ -205,13 +205,9 @@ fn the_port_is_taken_or_the_address_is_elsewhere() {
         spec("h2", &["192.0.2.7:7400".parse().unwrap()]),
     ];
     let first = Node::start(settings("h1", &nodes, None));
-    let again = |name| {
-        let start = Peers::start(
-            settings(name, &nodes, None),
-            std::sync::Arc::clone(&first.ear) as _,
-            None,
-        );
-        first.block_on(start).err().unwrap()
+    let again = |name: &str| {
+        let bind = async { Ports::bind(&nodes, &name.into()) };
+        first.block_on(bind).err().unwrap()
     };
     assert!(
         matches!(again("h1"), PeersError::PortTaken { address } if address == nodes[0].addresses[0])

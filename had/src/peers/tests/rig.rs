@@ -14,7 +14,7 @@ use had_core::spec::{NodeSpec, Role};
 use had_core::timing::Timing;
 use tokio::runtime::Runtime;
 
-use crate::peers::{Inbound, LinkStatus, Peers, Settings};
+use crate::peers::{Inbound, LinkStatus, Peers, PeersError, Ports, Settings};
 use crate::tls::Identity;
 
 /// Longest wait for anything: far above what a loaded machine needs.
@@ -157,7 +157,10 @@ impl Node {
             .build()
             .unwrap();
         let peers = runtime
-            .block_on(Peers::start(settings, Arc::clone(&ear) as _, None))
+            .block_on(async {
+                let ports = Ports::bind(&settings.nodes, &settings.node)?;
+                Ok::<_, PeersError>(Peers::start(settings, ports, Arc::clone(&ear) as _, None))
+            })
             .unwrap();
         Self {
             peers,

@@ -136,7 +136,8 @@ impl GroupText {
     }
 
     /// As it stands in the file.
-    pub(super) fn text(&self) -> String {
+    #[must_use]
+    pub fn text(&self) -> String {
         let mut text = format!("\n[[group]]\nname = \"{}\"\n{}", self.name, self.keys);
         for address in &self.addresses {
             let (name, prefix) = match address {

@@ -12,7 +12,7 @@ use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::{Command, Output};
+use std::process::{Command, ExitStatus, Output};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -180,16 +180,44 @@ impl Cluster {
     /// # Errors
     /// Where the host is off, or it does not end in time.
     pub fn check_host(&mut self, host: &str, node: &str) -> Result<(bool, String)> {
+        let (file, data) = (format!("{HOME}/cluster.toml"), format!("{HOME}/data"));
+        let asked = [
+            "check",
+            "--host",
+            "--node",
+            node,
+            "--config",
+            &file,
+            "--data-dir",
+            &data,
+        ];
+        let (status, said) = self.run_had(host, &asked)?;
+        Ok((status.success(), said))
+    }
+
+    /// Runs the daemon's program on a host until it ends by itself. How it ended, and what it said.
+    ///
+    /// # Errors
+    /// Where the host is off, or it does not end in time.
+    pub fn run_had(&mut self, host: &str, arguments: &[&str]) -> Result<(ExitStatus, String)> {
         let mut command = Command::new(&self.binaries.had);
-        command.args(["check", "--host", "--node", node]);
-        command.args(["--config", &format!("{HOME}/cluster.toml")]);
-        command.args(["--data-dir", &format!("{HOME}/data")]);
+        command.args(arguments);
         let output = self.lab.host(host)?.run(command, COMMAND)?;
         let said = [output.stdout, output.stderr].concat();
-        Ok((
-            output.status.success(),
-            String::from_utf8_lossy(&said).into_owned(),
-        ))
+        Ok((output.status, String::from_utf8_lossy(&said).into_owned()))
+    }
+
+    /// Writes more into the file of every node, which it reads at its next start.
+    ///
+    /// # Errors
+    /// Where a file cannot be written.
+    pub fn append_to_files(&mut self, text: &str) -> Result<()> {
+        for name in self.names() {
+            let file = self.lab.host(&name)?.files().join("cluster.toml");
+            let mut file = fs::File::options().append(true).open(file)?;
+            file.write_all(text.as_bytes())?;
+        }
+        Ok(())
     }
 
     /// Runs `hactl` on a node.
