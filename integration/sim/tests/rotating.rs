@@ -152,8 +152,9 @@ async fn story(
             !cluster.steps.struck().is_empty()
         })
         .await;
-        // What it ended is away, and nobody takes the time before for the time after.
-        SimRuntime::sleep(LOOK).await;
+        // What it ended is away, and nobody takes the time before for the time after: an owner that is back within its lease
+        // runs all the while, and what was on its way when its leader ended is decided by the next.
+        SimRuntime::sleep(LEASE * 2).await;
         let struck = cluster.steps.struck().into_iter();
         told.borrow_mut().struck = struck
             .map(|host| cluster.hosts[host].name.clone())

@@ -52,7 +52,7 @@ pub(crate) fn steps() -> Vec<Step> {
             "the same seed gives the same history" => simulator::repeat;
         "plants": 100 s because "each ends at the first seed that finds it", needs ["build"],
             "each mistake planted by hand is found" => simulator::plants;
-        "netns": 330 s because "some sixty stories, one after the other, in real time", needs ["build", "packages"],
+        "netns": 275 s because "some sixty stories, one after the other, in real time", needs ["build", "packages"],
             "the real binaries in network namespaces, or on a kernel of their own, one test at a time" => suites::netns;
         "untouched": 10 s because "it only reads", needs [],
             "the tree is as it was before" => untouched::run;
