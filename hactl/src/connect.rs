@@ -88,13 +88,26 @@ async fn remote(target: &Target, endpoint: &str) -> Result<Channel, Failure> {
         .map_err(refused)?
         .connect_timeout(CONNECT_TIMEOUT)
         .tls_config(tls)
-        .map_err(|error| Failure::Refused(format!("cannot use the certificates: {}", cause(&error))))?
+        .map_err(|error| Failure::Usage {
+            text: format!("cannot use the certificates: {}", cause(&error)),
+            hint: "does the key of --key belong to the certificate of --cert?".to_owned(),
+        })?
         .connect()
         .await
-        .map_err(|error| Failure::NoDaemon {
-            text: format!("no daemon reached on {endpoint}: {}", cause(&error)),
-            hint: "is the port that of its peers? If HOST is not the name in the node's certificate: --server-name NODE"
-                .to_owned(),
+        .map_err(|error| {
+            let why = cause(&error);
+            let strange = ["BadSignature", "UnknownIssuer"];
+            if strange.iter().any(|word| why.contains(word)) {
+                return Failure::NoDaemon {
+                    text: format!("the daemon at {endpoint} is not of the authority in --ca"),
+                    hint: "name the ca.pem of its cluster".to_owned(),
+                };
+            }
+            Failure::NoDaemon {
+                text: format!("no daemon reached on {endpoint}: {why}"),
+                hint: "is the port that of its peers? If HOST is not the name in the node's certificate: --server-name NODE"
+                    .to_owned(),
+            }
         })
 }
 

@@ -166,7 +166,12 @@ impl Daemon {
                         "the daemon at {} does not answer: {text}",
                         self.target.name()
                     ),
-                    hint: "look at its log".to_owned(),
+                    hint: match self.target.endpoint {
+                        // TLS 1.3 lets a client begin before it knows (RFC 8446 §4.4.2).
+                        Some(_) => "is the certificate of its cluster's authority (`hactl pki issue NAME --operator`)? Else look at its log",
+                        None => "look at its log",
+                    }
+                    .to_owned(),
                 }
             }
             Code::FailedPrecondition => Failure::NoQuorum(text),
