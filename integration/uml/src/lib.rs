@@ -68,8 +68,19 @@ impl Machine {
     /// # Errors
     /// Where the kernel cannot be started, or ends without the program, or the limit has passed: with what was said.
     pub fn run(&self, program: &Path, arguments: &[&str]) -> Result<Ended> {
+        // It keeps its pid file and its console's socket in its user's home, which need not be writable here.
+        let home = std::env::temp_dir().join(format!("had-uml-{}", std::process::id()));
+        std::fs::create_dir_all(&home).with_context(|| format!("making {}", home.display()))?;
+        let ended = self.run_at_home(&home, program, arguments);
+        // What is left there is of no use to anybody, and of no harm.
+        let _ = std::fs::remove_dir_all(&home);
+        ended
+    }
+
+    fn run_at_home(&self, home: &Path, program: &Path, arguments: &[&str]) -> Result<Ended> {
         let words = std::iter::once(program.as_os_str()).chain(arguments.iter().map(AsRef::as_ref));
         let mut command = Command::new(KERNEL);
+        command.env("HOME", home);
         command.args([
             MEMORY,
             "root=/dev/root",
