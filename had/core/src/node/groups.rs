@@ -55,16 +55,6 @@ impl Node {
                 self.groups.insert(name.clone(), group.inheriting(*until));
             }
         }
-        self.inherits = !inherited.is_empty();
-    }
-
-    /// Once it is known whose everything is that was inherited, the configuration is taken over as a whole.
-    pub(super) fn settle_inheritance(&mut self, now: Now, out: &mut Vec<Command>) {
-        let open = |group: &LocalGroup| group.is_inherited();
-        if self.inherits && (self.leased || !self.groups.values().any(open)) {
-            self.inherits = false;
-            self.adopt_groups(now, out);
-        }
     }
 
     /// The committed configuration names the groups; before there is one, the own file does.
@@ -79,13 +69,11 @@ impl Node {
             .filter(|group| self.concerns_me(group))
             .map(|group| (group.name.clone(), group.clone()))
             .collect();
-        let leased = self.leased;
+        // What is inherited too: who mends addresses forgets those of a configuration that ends.
         let gone = |name: &GroupName, group: &LocalGroup| {
-            let changed = wanted
+            wanted
                 .get(name)
-                .is_none_or(|spec| spec.resources != group.spec().resources);
-            // What was applied before the first lease may be old: it takes nothing down.
-            changed && (leased || !group.is_inherited())
+                .is_none_or(|spec| spec.resources != group.spec().resources)
         };
         let mut former: BTreeMap<_, _> = self
             .groups
@@ -97,9 +85,7 @@ impl Node {
         let only_votes = own.is_some_and(|own| own.role == Role::Witness);
         for (name, spec) in wanted {
             if let Some(group) = self.groups.get_mut(&name) {
-                if group.spec().resources == spec.resources {
-                    group.respecify(spec);
-                }
+                group.respecify(spec);
                 continue;
             }
             self.groups.entry(name).or_insert_with(|| {

@@ -61,8 +61,6 @@ pub struct Node {
     refusal: Option<Refusal>,
     groups: BTreeMap<GroupName, LocalGroup>,
     groups_must_look: bool,
-    /// Whether something may be open that a killed life left.
-    inherits: bool,
     relations: Relations,
     peers: Peers,
     counter: Counter,
@@ -112,7 +110,6 @@ impl Node {
             refusal: None,
             groups: BTreeMap::new(),
             groups_must_look: false,
-            inherits: false,
             relations: Relations::default(),
             peers: Peers::default(),
             counter: Counter::default(),
@@ -422,7 +419,6 @@ impl Node {
     /// Everything that follows.
     fn settle(&mut self, now: Now, out: &mut Vec<Command>) {
         self.check_lease(now, out);
-        self.settle_inheritance(now, out);
         if std::mem::take(&mut self.groups_must_look) {
             self.reconcile_groups(now, out);
         }
