@@ -41,6 +41,9 @@ pub struct Plants {
     pub pipelined_append: bool,
     /// A restarted leader leads on at once under its old vote, although it has forgotten what it granted.
     pub leader_restore: bool,
+    /// A vote is answered at once, and written a while later. A voter that is restarted in between votes again, or goes on
+    /// with a leader that it had voted down.
+    pub late_vote: bool,
 }
 
 impl Settings {

@@ -222,11 +222,17 @@ pub(super) fn inherited_change<R: Runtime>(me: VoterId, metrics: &RaftMetrics<Ty
             .is_some_and(|at| at.leader_id != metrics.vote.leader_id)
 }
 
-/// Finishes it. Where that fails, the next change of the metrics tries again.
+/// Between two tries to finish a change: a leader that cannot yet refuses at once, and says so in its metrics.
+const BETWEEN_TRIES: Duration = Duration::from_millis(10);
+
+/// Finishes it. Where that fails, the next change of the metrics tries again, after a while.
 pub(super) async fn finish_change<R: Runtime>(raft: Engine<R>, finishing: Arc<AtomicBool>) {
     match change(&raft, ChangeMembers::AddVoterIds(BTreeSet::new())).await {
         Ok(_) => tracing::info!("finished a change of voters that a former leader had begun"),
-        Err(error) => tracing::debug!(%error, "a half-done change of voters is not finished yet"),
+        Err(error) => {
+            tracing::debug!(%error, "a half-done change of voters is not finished yet");
+            R::sleep(BETWEEN_TRIES).await;
+        }
     }
     finishing.store(false, Ordering::Relaxed);
 }

@@ -106,7 +106,8 @@ impl<R: Runtime> Consensus<R> {
         let config = settings
             .config()
             .map_err(|error| StartError::Timing(Box::new(error)))?;
-        let log = LogStore::<R>::new(store.clone(), R::disk().map_err(StartError::Disk)?);
+        let log = LogStore::<R>::new(store.clone(), R::disk().map_err(StartError::Disk)?)
+            .with_late_votes(settings.plants.late_vote);
         let network = Network {
             me,
             transport,

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::io;
 use std::ops::RangeBounds;
 use std::sync::Arc;
+use std::time::Duration;
 
 use openraft::async_runtime::OneshotSender;
 use openraft::storage::{IOFlushed, RaftLogReader, RaftLogStorage};
@@ -15,16 +16,26 @@ use super::{Store, StoreError, tables};
 use crate::runtime::{Disk, Runtime};
 use crate::types::{Entry, LogId, Snapshot, Types, Vote};
 
+/// Of planted late votes: long enough that a voter is often restarted in between.
+const VOTE_DELAY: Duration = Duration::from_secs(1);
+
 /// A [`Store`] whose writes are done by a [`Disk`].
 pub(crate) struct LogStore<R: Runtime> {
     store: Store,
     disk: Arc<dyn Disk>,
+    /// Planted: votes are written late.
+    late_vote: bool,
     runtime: std::marker::PhantomData<fn() -> R>,
 }
 
 impl<R: Runtime> Clone for LogStore<R> {
     fn clone(&self) -> Self {
-        Self::new(self.store.clone(), self.disk.clone())
+        Self {
+            store: self.store.clone(),
+            disk: self.disk.clone(),
+            late_vote: self.late_vote,
+            runtime: std::marker::PhantomData,
+        }
     }
 }
 
@@ -33,8 +44,14 @@ impl<R: Runtime> LogStore<R> {
         Self {
             store,
             disk,
+            late_vote: false,
             runtime: std::marker::PhantomData,
         }
+    }
+
+    /// Plants the mistake of answering a vote before it is written.
+    pub(crate) fn with_late_votes(self, late_vote: bool) -> Self {
+        Self { late_vote, ..self }
     }
 
     /// Has a change made, and goes on. Where it fails, everything after it is refused.
@@ -165,8 +182,16 @@ impl<R: Runtime> RaftLogStorage<Types<R>> for LogStore<R> {
 
     async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
         let vote = *vote;
-        self.durable(move |change| tables::put_vote(change, &vote))
-            .await?;
+        let write = move |change: &WriteTransaction| tables::put_vote(change, &vote);
+        if self.late_vote {
+            let store = self.clone();
+            drop(R::spawn(async move {
+                R::sleep(VOTE_DELAY).await;
+                store.change(write, drop);
+            }));
+        } else {
+            self.durable(write).await?;
+        }
         self.store.sound()?.vote = Some(vote);
         Ok(())
     }

@@ -23,6 +23,9 @@ use crate::wire::WireError;
 /// The file within the data directory.
 const FILE: &str = "consensus.redb";
 
+/// Where it is made.
+const BESIDE: &str = "consensus.redb.new";
+
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -116,7 +119,11 @@ impl Store {
     /// # Errors
     /// Where another process uses it, it cannot be read, or a newer program wrote it.
     pub fn open(directory: &Path, fresh: VoterId) -> Result<Self, OpenError> {
-        let database = Database::create(directory.join(FILE)).map_err(refused)?;
+        let file = directory.join(FILE);
+        if !file.exists() {
+            make(&directory.join(BESIDE), &file)?;
+        }
+        let database = Database::create(file).map_err(refused)?;
         // The new file's name must be as durable as its content.
         fs::File::open(directory)
             .and_then(|entry| entry.sync_all())
@@ -263,6 +270,22 @@ impl Store {
         drop(database);
         outcome.map_err(|error| self.fail(error.to_string()))
     }
+}
+
+/// Makes an empty database beside, and gives it its name when it is whole: one whose making was cut short, by a full disk or
+/// a loss of power, could never be opened again. Where another process is as far, its file stands.
+fn make(beside: &Path, file: &Path) -> Result<(), OpenError> {
+    let unless = |kind| move |error: &io::Error| error.kind() != kind;
+    let absent = fs::remove_file(beside).err();
+    if let Some(error) = absent.filter(unless(io::ErrorKind::NotFound)) {
+        return Err(OpenError::Directory(error));
+    }
+    drop(Database::create(beside).map_err(refused)?);
+    let taken = fs::hard_link(beside, file).err();
+    if let Some(error) = taken.filter(unless(io::ErrorKind::AlreadyExists)) {
+        return Err(OpenError::Directory(error));
+    }
+    fs::remove_file(beside).map_err(OpenError::Directory)
 }
 
 fn refused(error: DatabaseError) -> OpenError {

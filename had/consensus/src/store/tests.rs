@@ -121,6 +121,16 @@ fn a_second_opening_of_one_directory_is_refused() {
     Store::open(directory.path(), VoterId(2)).unwrap();
 }
 
+#[test]
+fn a_store_whose_making_was_cut_short_is_made_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join(BESIDE), b"half a header").unwrap();
+    drop(Store::open(directory.path(), VoterId(1)).unwrap());
+    assert!(!directory.path().join(BESIDE).exists());
+    let again = Store::open(directory.path(), VoterId(2)).unwrap();
+    assert_eq!(again.voter(), VoterId(1), "what was made stays");
+}
+
 /// Writes one record into the file of a closed store.
 fn tamper(directory: &Path, table: &str, key: &str, value: &[u8]) {
     let database = Database::create(directory.join(FILE)).unwrap();
