@@ -26,6 +26,9 @@ pub enum Action {
     Check(Check),
     /// Print the manual page, or write one for each command into a folder.
     Man(Man),
+    /// Take addresses off whose lease has ended, beside a daemon that starts it.
+    #[command(hide = true)]
+    Guard(crate::guard::process::Arguments),
 }
 
 /// `had man`.

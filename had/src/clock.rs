@@ -25,10 +25,16 @@ pub fn now() -> Now {
     now
 }
 
+/// `CLOCK_BOOTTIME` alone.
+#[must_use]
+pub fn boot() -> BootTime {
+    BootTime(nanos(ClockId::CLOCK_BOOTTIME))
+}
+
 /// One reading, and how long it took until `CLOCK_MONOTONIC` was read.
 fn read() -> (Now, Duration) {
     let before = MonoTime(nanos(ClockId::CLOCK_MONOTONIC));
-    let boot = BootTime(nanos(ClockId::CLOCK_BOOTTIME));
+    let boot = boot();
     let mono = MonoTime(nanos(ClockId::CLOCK_MONOTONIC));
     let raw = RawTime(nanos(ClockId::CLOCK_MONOTONIC_RAW));
     let wall = WallTime(nanos(ClockId::CLOCK_REALTIME));

@@ -30,12 +30,12 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::sleep;
 
 use crate::cli::Run;
-use crate::driver::{CLUSTER_KEY, Driver, Ended, Gates, Inbox, Input, Outlets, Replies};
+use crate::driver::{CLUSTER_KEY, Deadlines, Driver, Ended, Gates, Inbox, Input, Outlets, Replies};
 use crate::inbound::Doorman;
 use crate::operator::LocalOperator;
 use crate::peers::{self, Peers, Ports};
 use crate::transport::PeerTransport;
-use crate::{admin, check, clock, http, privileges, supervisor, tls, vips};
+use crate::{admin, check, clock, guard, http, priority, privileges, supervisor, tls, vips};
 
 /// The name under which the store keeps the name of its node.
 const NODE_KEY: &str = "node";
@@ -185,11 +185,8 @@ pub async fn run(asked: &Run) -> Result<(), Problem> {
     // Before anything is touched: on another node's host, or beside another daemon, it ends here.
     let ports = Ports::bind(&spec.nodes, &node).map_err(|error| here(&error))?;
     // A witness owns nothing, so there is nothing to silence, and it may lack the privileges for it.
-    let owns_nothing = spec
-        .node(&node)
-        .is_some_and(|own| own.role == Role::Witness);
     let mut gates = Gates::open(
-        if owns_nothing {
+        if owns_nothing(spec, &node) {
             Preference::None
         } else {
             preference(loaded.local.gate)
@@ -210,7 +207,7 @@ pub async fn run(asked: &Run) -> Result<(), Problem> {
         let groups = groups.join(", ");
         tracing::info!("a killed life of this daemon left {groups} open: going on with it");
     }
-    lock_memory();
+    priority::lock_memory();
     let parts = Parts {
         loaded,
         node,
@@ -222,6 +219,11 @@ pub async fn run(asked: &Run) -> Result<(), Problem> {
         inherited,
     };
     Daemon::start(asked, parts).await?.until_the_end().await
+}
+
+fn owns_nothing(spec: &ClusterSpec, node: &NodeName) -> bool {
+    let own = spec.node(node);
+    own.is_some_and(|own| own.role == Role::Witness)
 }
 
 fn open_store(directory: &Path, node: &NodeName) -> Result<Store, Problem> {
@@ -303,16 +305,6 @@ fn sender(store: &Store, node: &NodeName) -> Result<Sender, Problem> {
         process,
         cluster,
     })
-}
-
-/// A page that has to be fetched from a busy disk would hold up a renewal. Best effort: without the right to it, had runs.
-fn lock_memory() {
-    // SAFETY: mlockall takes flags only.
-    let outcome =
-        unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT) };
-    if outcome != 0 {
-        tracing::debug!("memory is not locked: {}", std::io::Error::last_os_error());
-    }
 }
 
 struct Parts {
@@ -398,7 +390,21 @@ impl Daemon {
         } = parts;
         let spec = loaded.configuration.spec.clone();
         let gates = begun.gates.insert(gates);
-        let net = start_net(&spec, &node, inherited.keys(), &inbox).await?;
+        if !owns_nothing(&spec, &node) {
+            let setup = guard::Setup {
+                instance: gates.instance().to_owned(),
+                cluster: spec.name.clone(),
+                log_format: asked.log_format,
+                realtime: loaded.local.realtime,
+                patience: spec.timing.lease / 3,
+            };
+            let told = inbox.clone();
+            // Before an address is there that it would have to take off.
+            gates
+                .guard(setup, move |stands| told.event(Event::Guard(stands)))
+                .map_err(|error| Problem::Here(format!("no guard can be set up: {error}")))?;
+        }
+        let net = start_net(&spec, &node, inherited.keys(), &inbox, gates.deadlines()).await?;
         begun.net = Some(net.clone());
         gates.forget_earlier_lives().map_err(|error| here(&error))?;
         let consensus = Arc::new(OnceLock::new());
@@ -461,6 +467,10 @@ impl Daemon {
         let forward = Arc::new(peers.clone());
         let socket = admin::serve_socket(&asked.socket, operator.clone(), forward).await;
         let socket = socket.map_err(|error| here(&error))?;
+        if loaded.local.realtime {
+            // Not before: what a start takes would be taken from what is served here. Nor later: metrics stay ordinary.
+            priority::take();
+        }
         if let Some(address) = loaded.local.http {
             http::serve(address, operator.clone())
                 .await
@@ -545,6 +555,7 @@ async fn start_net(
     node: &NodeName,
     inherited: impl Iterator<Item = &GroupName>,
     inbox: &Inbox,
+    deadlines: Deadlines,
 ) -> Result<Net, Problem> {
     let settings = had_net::Settings {
         cluster: spec.name.clone(),
@@ -560,7 +571,8 @@ async fn start_net(
             tracing::warn!("the gate has not covered a new interface yet");
         }
     };
-    Net::start(settings, move |event| events.event(event), cover)
+    let leave = move |group: &GroupName| deadlines.leave(group);
+    Net::start(settings, move |event| events.event(event), cover, leave)
         .await
         .map_err(|error| here(&error))
 }

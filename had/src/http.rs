@@ -4,18 +4,21 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use had_core::stall::Cause;
 use had_core::status::{GroupCondition, NodeCondition, Status};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use metrics::gauge;
+use metrics::{counter, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
+use tokio::runtime;
 use tokio::sync::Semaphore;
 
 use crate::operator::LocalOperator;
+use crate::priority;
 
 /// Connections at a time: scrapers are few, and a flood of callers must not starve the daemon.
 const CONNECTIONS: usize = 16;
@@ -42,40 +45,61 @@ struct Site {
     handle: PrometheusHandle,
 }
 
-/// Serves until the runtime ends.
+/// Serves until the process ends, on a thread of ordinary priority: whoever reaches the port must not be able to take the
+/// processor from renewals.
 ///
 /// # Errors
 /// Where the address cannot be listened on.
 pub async fn serve(address: SocketAddr, operator: Arc<LocalOperator>) -> Result<(), HttpError> {
-    let bound = TcpListener::bind(address).await;
-    let listener = bound.map_err(|source| HttpError { address, source })?;
+    let failed = |source| HttpError { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let listener = listener.into_std().map_err(failed)?;
     let handle = record(address)?;
     let site = Arc::new(Site { operator, handle });
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(failed)?;
+    let thread = std::thread::Builder::new().name("had-http".into());
+    let serving = move || {
+        priority::stay_ordinary();
+        if let Err(error) = runtime.block_on(accept(listener, site)) {
+            tracing::error!("metrics are served no more: {error}");
+        }
+    };
+    thread.spawn(serving).map_err(failed)?;
+    Ok(())
+}
+
+async fn accept(listener: std::net::TcpListener, site: Arc<Site>) -> std::io::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
     let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let upkeep = site.handle.clone();
     tokio::spawn(async move {
         loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-                return;
-            };
-            let Ok((stream, _)) = listener.accept().await else {
-                // Out of descriptors, or a caller that left: neither is helped by trying at once.
-                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-                continue;
-            };
-            let site = Arc::clone(&site);
-            tokio::spawn(async move {
-                let answer = service_fn(move |request| answer(Arc::clone(&site), request));
-                let mut server = http1::Builder::new();
-                server
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(HEADER_TIMEOUT)
-                    .keep_alive(false);
-                // A caller that breaks off concerns nobody.
-                let _ = server.serve_connection(TokioIo::new(stream), answer).await;
-                drop(place);
-            });
+            tokio::time::sleep(UPKEEP).await;
+            upkeep.run_upkeep();
         }
     });
+    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+        let Ok((stream, _)) = listener.accept().await else {
+            // Out of descriptors, or a caller that left: neither is helped by trying at once.
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            continue;
+        };
+        let site = Arc::clone(&site);
+        tokio::spawn(async move {
+            let answer = service_fn(move |request| answer(Arc::clone(&site), request));
+            let mut server = http1::Builder::new();
+            server
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEADER_TIMEOUT)
+                .keep_alive(false);
+            // A caller that breaks off concerns nobody.
+            let _ = server.serve_connection(TokioIo::new(stream), answer).await;
+            drop(place);
+        });
+    }
     Ok(())
 }
 
@@ -107,6 +131,7 @@ impl Site {
     fn metrics(&self, status: &Status) -> String {
         tell_nodes(status);
         tell_groups(status);
+        tell_stalls(status);
         self.handle.run_upkeep();
         self.handle.render()
     }
@@ -124,13 +149,6 @@ fn record(address: SocketAddr) -> Result<PrometheusHandle, HttpError> {
         .map_err(|error| failed(&error))?
         .install_recorder()
         .map_err(|error| failed(&error))?;
-    let upkeep = handle.clone();
-    tokio::spawn(async move {
-        loop {
-            tokio::time::sleep(UPKEEP).await;
-            upkeep.run_upkeep();
-        }
-    });
     Ok(handle)
 }
 
@@ -146,6 +164,16 @@ fn tell_nodes(status: &Status) {
         let up = matches!(node.state, NodeCondition::Online | NodeCondition::Drained);
         gauge!("ha_node_up", "node" => name.clone()).set(truth(up));
         gauge!("ha_leader", "node" => name).set(truth(status.leader.as_ref() == Some(&node.name)));
+    }
+}
+
+/// Every cause, also one that never came: an alert on its increase needs the first value.
+fn tell_stalls(status: &Status) {
+    for cause in Cause::ALL {
+        let count = status.stalls.get(&cause).copied().unwrap_or_default();
+        let longest = std::time::Duration::from_millis(count.longest_ms);
+        counter!("ha_stalls_total", "cause" => cause.word()).absolute(count.times);
+        gauge!("ha_stall_longest_seconds", "cause" => cause.word()).set(longest.as_secs_f64());
     }
 }
 

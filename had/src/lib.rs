@@ -10,8 +10,9 @@
 //! | [`operator`] | what they are answered |
 //! | [`inbound`], [`transport`] | what peers say, and what the consensus says to them |
 //! | [`http`] | metrics and health |
+//! | [`guard`] | the process beside the daemon that takes addresses off when the daemon cannot |
 //! | [`supervisor`] | what systemd is told |
-//! | [`cli`], [`check`], [`logging`], [`clock`], [`privileges`], [`vips`] | as named |
+//! | [`cli`], [`check`], [`logging`], [`clock`], [`priority`], [`privileges`], [`vips`] | as named |
 
 pub mod admin;
 pub mod check;
@@ -19,11 +20,13 @@ pub mod cli;
 pub mod clock;
 pub mod daemon;
 pub mod driver;
+pub mod guard;
 pub mod http;
 pub mod inbound;
 pub mod logging;
 pub mod operator;
 pub mod peers;
+pub mod priority;
 pub mod privileges;
 pub mod supervisor;
 pub mod tls;

@@ -12,6 +12,9 @@ const WORKERS: usize = 4;
 fn main() -> ExitCode {
     end_with_any_panic();
     let action = Cli::parse().command;
+    if let Action::Guard(arguments) = &action {
+        return guard(arguments);
+    }
     let supervised = matches!(action, Action::Run(_));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
@@ -26,6 +29,7 @@ fn main() -> ExitCode {
                 .write()
                 .map(|()| true)
                 .map_err(|error| daemon::Problem::Here(format!("writing the manual: {error}"))),
+            Action::Guard(_) => unreachable!("the guard has no use for so many threads"),
             Action::Run(asked) => {
                 logging::start(asked.log_format);
                 runtime.block_on(daemon::run(&asked)).map(|()| true)
@@ -41,6 +45,16 @@ fn main() -> ExitCode {
                 supervisor::hold_back();
             }
             ExitCode::from(problem.code())
+        }
+    }
+}
+
+fn guard(arguments: &had::guard::process::Arguments) -> ExitCode {
+    match had::guard::process::run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("had guard: {error}; it is started by `had run` alone");
+            ExitCode::from(1)
         }
     }
 }

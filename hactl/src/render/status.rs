@@ -149,6 +149,7 @@ fn rung(rung: &Rung) -> &'static str {
         Rung::BpfGate => "the gate (bpf)",
         Rung::NftGate => "the gate (nft)",
         Rung::Daemon => "the daemon",
+        Rung::Guard => "its guard",
         Rung::Supervisor => "its supervisor",
     }
 }

@@ -19,6 +19,7 @@ const KEYS: Keys = Keys {
         "lease",
         "http",
         "gate",
+        "realtime",
         "on_quorum_loss",
         "allow_insecure",
         "tls",
@@ -67,6 +68,7 @@ pub(crate) fn read(file: &Section<'_>, folder: &Path, findings: &mut Findings) -
         .value("http", findings, values::listen)
         .map(At::into_inner);
     let gate = gate(&section, findings);
+    let realtime = section.flag("realtime", findings);
     let tls = tls(&section, folder, findings);
     let allow_insecure = section.flag("allow_insecure", findings);
     insecure(&section, allow_insecure.as_ref(), findings);
@@ -78,6 +80,7 @@ pub(crate) fn read(file: &Section<'_>, folder: &Path, findings: &mut Findings) -
         local: Local {
             http,
             gate,
+            realtime: realtime.is_some_and(At::into_inner),
             tls,
             allow_insecure,
         },

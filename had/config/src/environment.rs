@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `HAD_HTTP` | `http` in `[cluster]` |
 //! | `HAD_GATE` | `gate` in `[cluster]` |
+//! | `HAD_REALTIME` | `realtime` in `[cluster]` |
 //! | `HAD_TLS_CA`, `HAD_TLS_CERT`, `HAD_TLS_KEY` | `ca`, `cert`, `key` in `[cluster.tls]` |
 
 use std::collections::HashMap;
@@ -18,13 +19,17 @@ use crate::values::{self, Problem};
 
 const PREFIX: &str = "HAD";
 /// All of them. Other variables with this beginning are the command line's.
-pub const VARIABLES: [&str; 5] = [
+pub const VARIABLES: [&str; 6] = [
     "HAD_HTTP",
     "HAD_GATE",
+    "HAD_REALTIME",
     "HAD_TLS_CA",
     "HAD_TLS_CERT",
     "HAD_TLS_KEY",
 ];
+
+/// The words for what is on or off.
+const SWITCH: [(&str, bool); 2] = [("true", true), ("false", false)];
 
 /// Why the environment is refused.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -41,6 +46,7 @@ pub struct EnvironmentError {
 struct Layered {
     http: Option<String>,
     gate: String,
+    realtime: String,
     tls_ca: Option<PathBuf>,
     tls_cert: Option<PathBuf>,
     tls_key: Option<PathBuf>,
@@ -82,6 +88,8 @@ impl Local {
             let help = "write gate = \"none\" there, on every node, or unset the variable";
             return Err(refused("gate", Problem::new(message, help)));
         }
+        self.realtime = values::word("realtime", &layered.realtime, &SWITCH, &[])
+            .map_err(|problem| refused("realtime", problem))?;
         let paths = [
             ("tls_ca", layered.tls_ca),
             ("tls_cert", layered.tls_cert),
@@ -111,6 +119,7 @@ impl Local {
         Config::builder()
             .set_default("http", http)?
             .set_default("gate", self.gate.as_str())?
+            .set_default("realtime", self.realtime.to_string())?
             .set_default("tls_ca", tls.map(|tls| path(&tls.ca)))?
             .set_default("tls_cert", tls.map(|tls| path(&tls.cert)))?
             .set_default("tls_key", tls.map(|tls| path(&tls.key)))?
@@ -143,6 +152,7 @@ mod tests {
             &[
                 ("HAD_HTTP", "127.0.0.1:9500"),
                 ("HAD_TLS_KEY", "/run/secrets/key"),
+                ("HAD_REALTIME", "true"),
                 ("HAD_NODE", "h1"),
                 ("HTTP", "of somebody else"),
             ],
@@ -153,6 +163,7 @@ mod tests {
         assert_eq!(tls.key, Path::new("/run/secrets/key"));
         assert_eq!(Some(tls.ca), file.tls.map(|tls| tls.ca));
         assert_eq!(local.gate, file.gate);
+        assert_eq!((file.realtime, local.realtime), (false, true));
     }
 
     #[test]
@@ -172,6 +183,10 @@ mod tests {
             error.contains("the file does not give the gate up"),
             "{error}"
         );
+        let error = layered(FILE, &[("HAD_REALTIME", "maybe")])
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("HAD_REALTIME=maybe"), "{error}");
         let error = layered(FILE, &[("HAD_HTTP", "here")])
             .unwrap_err()
             .to_string();

@@ -10,6 +10,8 @@ pub struct Local {
     pub http: Option<SocketAddr>,
     /// Which gate to use.
     pub gate: GatePreference,
+    /// Whether the daemon runs with real-time priority, where it may.
+    pub realtime: bool,
     /// Mutual TLS between peers and for a remote `hactl`.
     pub tls: Option<Tls>,
     /// Peers may speak without TLS. True only where `tls` is `None`.

@@ -19,6 +19,7 @@ const EXAMPLES: &[(&str, &str)] = &[
         "failback = \"auto\", \"manual\" or a duration, such as \"30s\"",
     ),
     ("http", "http = \"0.0.0.0:9400\""),
+    ("realtime", "realtime = true or false"),
     ("address", "address = \"10.77.0.100/24\""),
     ("policy", "policy = \"idle-standby\""),
     ("on_quorum_loss", "on_quorum_loss = \"stop\" or \"keep\""),

@@ -17,16 +17,19 @@
 //! | [`message`] | what daemons say to each other |
 //! | [`ports`] | events and commands |
 //! | [`lease`] | leases of the holder, records of the leader |
+//! | [`guard`] | when a process beside the daemon ends what the daemon no longer can |
 //! | [`peers`] | what was heard of every node |
 //! | [`group`] | one group on this node: starting, running, giving way |
 //! | [`leader`] | what only the leader does: declaring loss, planning, proposing |
 //! | [`node`] | all of it behind one `handle` |
 //! | [`outlook`] | the cluster as the planner is told of it |
+//! | [`stall`] | times in which the daemon did not run |
 //! | [`status`] | what operators are shown |
 //! | [`explain`] | why a group runs where it runs, now or then |
 
 pub mod explain;
 pub mod group;
+pub mod guard;
 pub mod ids;
 pub mod leader;
 pub mod lease;
@@ -37,6 +40,7 @@ pub mod peers;
 pub mod plant;
 pub mod ports;
 pub mod spec;
+pub mod stall;
 pub mod state;
 pub mod status;
 pub mod time;

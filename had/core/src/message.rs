@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{
     ClusterId, Epoch, GroupName, LeaderId, NodeName, ProcessId, ResourceName, Sequence, VoterId,
 };
+use crate::stall::Told;
 use crate::time::WallTime;
 
 /// Who speaks: part of every message, checked before anything else is read.
@@ -130,6 +131,12 @@ pub struct Report {
     /// Whether a supervisor ends it where it hangs.
     #[serde(default)]
     pub supervised: bool,
+    /// Whether a guard stands beside it; `None` where it needs none, or has not said.
+    #[serde(default)]
+    pub guarded: Option<bool>,
+    /// When its daemon last did not run, if it ever did not.
+    #[serde(default)]
+    pub stalled: Option<Told>,
     /// What it knows of the groups that it may own.
     pub groups: BTreeMap<GroupName, GroupReport>,
 }

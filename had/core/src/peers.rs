@@ -59,7 +59,7 @@ impl Peers {
         true
     }
 
-    /// What somebody believed says of itself. Whether it says something new of its groups or its end.
+    /// What somebody believed says of itself. Whether it says something new of its groups, its end or its stalls.
     pub fn reported(&mut self, node: &NodeName, report: Report, now: Now) -> bool {
         let Some(peer) = self.known.get_mut(node) else {
             return false;
@@ -73,6 +73,7 @@ impl Peers {
         let same = peer.report.as_ref().is_some_and(|last| {
             last.groups == report.groups
                 && last.leaving == report.leaving
+                && last.stalled == report.stalled
                 && last.config_hash == report.config_hash
         });
         peer.report = Some(report);

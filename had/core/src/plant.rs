@@ -13,6 +13,14 @@ pub enum Plant {
     IndexIgnored,
     /// A former owner says that it released, and goes on until its gate ends by itself.
     ReleaseNotBinding,
+    /// A lease counts from when the grant comes in, not from when it was asked for.
+    LeaseCountedFromReceipt,
+    /// A new leader holds for a lease less what has passed since it was last granted its own.
+    HoldShortened,
+    /// A leader decides about a node in one step, and revokes its lease in a later one.
+    DecidedInTwoSteps,
+    /// A grant's index leaves out what this leader has proposed about the node.
+    OwnProposalsLeftOut,
 }
 
 impl Plant {
@@ -21,7 +29,12 @@ impl Plant {
         match self {
             Self::RecordEndedTooEarly => leader.records_mut().end_too_early(),
             Self::NewLeaderDoesNotHold => leader.records_mut().do_not_hold(),
-            Self::IndexIgnored | Self::ReleaseNotBinding => {}
+            Self::DecidedInTwoSteps => leader.revoke_later(),
+            Self::OwnProposalsLeftOut => leader.records_mut().forget_concerns(),
+            Self::IndexIgnored
+            | Self::ReleaseNotBinding
+            | Self::LeaseCountedFromReceipt
+            | Self::HoldShortened => {}
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::ids::{
 };
 use crate::message::{Message, Sender};
 use crate::spec::ResourceSpec;
+use crate::stall::Stall;
 use crate::state::{Entry, State};
 use crate::time::{BootTime, MonoTime};
 
@@ -89,6 +90,15 @@ pub enum Event {
         /// What.
         what: Request,
     },
+    /// This process did not run for a while although it wanted to. Said after what followed from it was done.
+    Stalled {
+        /// How long, and why.
+        stall: Stall,
+        /// When it ran again.
+        woke: MonoTime,
+    },
+    /// Whether a guard stands beside this process, which ends what the process no longer can. Said when that changes.
+    Guard(bool),
     /// What this node must remember cannot be written any more: it has no part in decisions from here on, and can own
     /// nothing. Its process ends soon.
     StoreFailed(String),

@@ -16,6 +16,7 @@
 //! | `bpf` | the strong rung: a program at tcx or clsact hooks |
 //! | `nft` | the weaker rung, where BPF is not permitted: nftables with timeouts |
 //! | `netlink` | messages to the kernel, written by hand |
+//! | `words` | memory that the kernel's program, or another process, sees too |
 
 mod bpf;
 mod error;
@@ -24,7 +25,9 @@ mod interfaces;
 mod netlink;
 mod nft;
 mod settings;
+mod words;
 
 pub use error::GateError;
 pub use gate::{Footing, Gate, probe};
 pub use settings::{Dropped, GuardedGroup, Preference, Rung, Settings};
+pub use words::Words;

@@ -55,6 +55,7 @@ mod wishes;
 
 use std::collections::BTreeSet;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,6 +91,18 @@ pub struct Settings {
     pub vips: Vec<(GroupName, ResourceName, VipSpec)>,
     /// Groups that a killed life of this daemon left open: they are wanted, and their addresses stay as they are, until [`Net::hands_off`] and [`Net::want`] say what becomes of them.
     pub inherited: BTreeSet<GroupName>,
+}
+
+/// What the daemon may do with a group's addresses at this moment, whatever it wanted a moment ago: a process that was frozen
+/// asks before it sends or puts anything on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Leave {
+    /// Its lease is valid: addresses may be there, and announced.
+    Open,
+    /// It was shut: addresses may be prepared behind the gate, and nothing is announced.
+    Shut,
+    /// Its lease has ended, and the daemon has not yet noticed: nothing is put on, nothing is announced.
+    Lapsed,
 }
 
 /// Why the adapter cannot run here.
@@ -128,7 +141,7 @@ impl Net {
     /// `events` gets [`Event::Ready`] for every virtual IP at once and whenever it changes, [`Event::Resource`] in answer
     /// to every wish and whenever it changes, and [`Event::ForeignClaim`]. `links` is called when an interface appeared or
     /// was renamed, and has to have it covered when it returns: the next step may put an address on it. Both are called in
-    /// the task and must not wait.
+    /// the task and must not wait. `leave` is asked before anything is put on or announced.
     ///
     /// The handles may all be dropped: the task goes on until [`Net::shutdown`] or the end of the runtime.
     ///
@@ -138,14 +151,16 @@ impl Net {
         settings: Settings,
         events: impl Fn(Event) + Send + 'static,
         links: impl Fn() + Send + 'static,
+        leave: impl Fn(&GroupName) -> Leave + Send + 'static,
     ) -> Result<Self, NetError> {
-        Self::start_with(settings, events, links, RECEIVE_BUFFER).await
+        Self::start_with(settings, events, links, leave, RECEIVE_BUFFER).await
     }
 
     async fn start_with(
         settings: Settings,
         events: impl Fn(Event) + Send + 'static,
         links: impl Fn() + Send + 'static,
+        leave: impl Fn(&GroupName) -> Leave + Send + 'static,
         receive_buffer: libc::c_int,
     ) -> Result<Self, NetError> {
         let tag = Tag::of(&settings.cluster);
@@ -170,6 +185,7 @@ impl Net {
             table,
             events: Box::new(events),
             links: Box::new(links),
+            leave: Box::new(leave),
         };
         tokio::spawn(async move {
             running.send_replace(Adapter::run(parts).await);
@@ -203,6 +219,11 @@ impl Net {
                 wishes.hands_off.remove(group);
             }
         });
+    }
+
+    /// Asks again what may be done: of some group it is another thing now.
+    pub fn look(&self) {
+        self.desk.write(|_| ());
     }
 
     /// Replaces the virtual IPs, and says everything of them anew. What is wanted of those that stay is kept; those that are
@@ -239,6 +260,38 @@ pub async fn survey(settings: &Settings) -> Result<Vec<Result<String, String>>, 
         obstacle(vip, index, &table).map_or_else(|| Ok(table.name_of(index)), Err)
     };
     Ok(settings.vips.iter().map(|(_, _, vip)| meets(vip)).collect())
+}
+
+/// Takes these addresses off every interface where this cluster's daemon put them on, and returns which were there. For
+/// whoever does so in the daemon's place.
+///
+/// # Errors
+/// Where the kernel does not say what it has, or one would not go; the others are off then.
+pub async fn take_off(cluster: &str, addresses: &BTreeSet<IpAddr>) -> io::Result<Vec<IpAddr>> {
+    let (requests, _connection) = Requests::open(Tag::of(cluster))?;
+    let table = requests.dump().await?;
+    let ours = table.ours().filter(|key| addresses.contains(&key.address));
+    let removals = ours.map(|key| Action::Remove(*key)).collect();
+    let results = requests.perform(removals).await;
+    let refused = results.iter().find_map(|(_, result)| {
+        let error = result.as_ref().err()?;
+        Some(error.to_string())
+    });
+    // What counts is what is there now, whatever was answered.
+    let table = requests.dump().await?;
+    let left: Vec<IpAddr> = table
+        .ours()
+        .map(|key| key.address)
+        .filter(|address| addresses.contains(address))
+        .collect();
+    if left.is_empty() {
+        return Ok(results
+            .into_iter()
+            .map(|(action, _)| action.key().address)
+            .collect());
+    }
+    let why = refused.unwrap_or_else(|| "the kernel did not answer".to_owned());
+    Err(io::Error::other(format!("{left:?} stay on: {why}")))
 }
 
 /// Only what is inherited is wanted yet: whatever else bears our mark is of an earlier life. Its gate is still in place.

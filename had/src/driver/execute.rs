@@ -2,13 +2,18 @@
 
 use had_core::ports::{Command, Level};
 
+use super::gates::Set;
 use super::{Driver, Ended};
 
 impl Driver {
     /// Executes one command; a gate is set before this returns.
     pub(super) fn execute(&mut self, command: Command) -> Result<Option<Ended>, String> {
         match command {
-            Command::Gate { group, until } => self.gates.set(&group, until)?,
+            Command::Gate { group, until } => {
+                if self.gates.set(&group, until)? == Set::Otherwise {
+                    self.outlets.net.look();
+                }
+            }
             Command::Resource {
                 group,
                 resource,
@@ -17,7 +22,10 @@ impl Driver {
             } => {
                 self.outlets.net.want(&group, &resource.name, up, probe);
             }
-            Command::HandsOff { group, on } => self.outlets.net.hands_off(&group, on),
+            Command::HandsOff { group, on } => {
+                self.gates.hands_off(&group, on);
+                self.outlets.net.hands_off(&group, on);
+            }
             Command::Announce { group, on } => self.outlets.net.announce(&group, on),
             Command::Send { to, message } => self.outlets.send(&to, message),
             Command::Answer { via, message } => self.outlets.answer(via, message),

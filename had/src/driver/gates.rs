@@ -1,19 +1,74 @@
 //! The gate, by group names.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use had_core::ids::GroupName;
 use had_core::spec::{ClusterSpec, ResourceKind};
 use had_core::time::BootTime;
 use had_gate::{Gate, GateError, GuardedGroup, Preference, Rung, Settings};
+use had_net::Leave;
 
-/// The gate of this node.
+use crate::clock;
+use crate::guard::{Charge, Keeper, Setup};
+
+/// The gate of this node, and who else must know its deadlines: the guard, and whoever announces addresses.
 pub struct Gates {
     gate: Gate,
     instance: String,
     groups: Vec<GuardedGroup>,
     places: BTreeMap<GroupName, usize>,
+    deadlines: Deadlines,
+    guard: Option<Keeper>,
+    /// Groups that an operator takes care of: their addresses stay.
+    hands_off: BTreeSet<GroupName>,
+    /// The guard does not know yet what it has to watch.
+    must_charge: bool,
+}
+
+/// Until when each group is open. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Deadlines(Arc<Mutex<BTreeMap<GroupName, BootTime>>>);
+
+impl Deadlines {
+    /// What may be done now with a group's addresses.
+    #[must_use]
+    pub fn leave(&self, group: &GroupName) -> Leave {
+        match self.until(group) {
+            BootTime::ZERO => Leave::Shut,
+            until if clock::boot() < until => Leave::Open,
+            _ => Leave::Lapsed,
+        }
+    }
+
+    fn until(&self, group: &GroupName) -> BootTime {
+        self.lock().get(group).copied().unwrap_or_default()
+    }
+
+    /// Notes a deadline; returns the former one.
+    fn note(&self, group: &GroupName, until: BootTime) -> BootTime {
+        let mut deadlines = self.lock();
+        match deadlines.get_mut(group) {
+            Some(place) => std::mem::replace(place, until),
+            None => deadlines.insert(group.clone(), until).unwrap_or_default(),
+        }
+    }
+
+    /// Every change is one assignment, so what a panicked thread left is whole.
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<GroupName, BootTime>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What became of a group's [`Leave`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Set {
+    /// What might be done with its addresses before may be done now.
+    AsBefore,
+    /// Something else: it was opened, or its deadline had passed and is none any more.
+    Otherwise,
 }
 
 impl Gates {
@@ -39,6 +94,10 @@ impl Gates {
             instance,
             groups,
             places: BTreeMap::new(),
+            deadlines: Deadlines::default(),
+            guard: None,
+            hands_off: BTreeSet::new(),
+            must_charge: false,
         };
         gates.find_places();
         Ok(gates)
@@ -58,12 +117,21 @@ impl Gates {
         for (group, place) in &self.places {
             let until = BootTime(self.gate.left_open_until(*place)?);
             if mine.contains(group) && inherits(until) {
+                self.deadlines.note(group, until);
+                // It may be in maintenance: the core will say, with its first lease. Until then the gate is enough.
+                self.hands_off.insert(group.clone());
                 inherited.insert(group.clone(), until);
             } else if until != BootTime::ZERO {
                 self.gate.set(*place, 0)?;
             }
         }
         Ok(inherited)
+    }
+
+    /// What tells this daemon from others of this host.
+    #[must_use]
+    pub fn instance(&self) -> &str {
+        &self.instance
     }
 
     /// Which gate it is.
@@ -78,6 +146,60 @@ impl Gates {
     /// What could not be removed; it goes on guarding.
     pub fn forget_earlier_lives(&self) -> Result<(), GateError> {
         self.gate.clear_other_rungs(&self.instance)
+    }
+
+    /// Until when each group is open, for whoever asks before he acts.
+    #[must_use]
+    pub fn deadlines(&self) -> Deadlines {
+        self.deadlines.clone()
+    }
+
+    /// Puts a guard beside this process, which watches every group from here on; `stands` is told whether it does.
+    ///
+    /// # Errors
+    /// Where there is no memory for its ledger, or no thread.
+    pub fn guard(
+        &mut self,
+        setup: Setup,
+        stands: impl Fn(bool) + Send + 'static,
+    ) -> io::Result<()> {
+        let deadlines = self.deadlines.clone();
+        let open = move |charge: &Charge| deadlines.until(&charge.group).0;
+        self.guard = Some(Keeper::start(setup, self.charges(), open, stands)?);
+        Ok(())
+    }
+
+    /// What the guard watches: everything but what an operator takes care of.
+    fn charges(&self) -> Vec<Charge> {
+        let charge = |(place, group): (usize, &GuardedGroup)| {
+            let name = GroupName::from(group.name.as_str());
+            let watched = !self.hands_off.contains(&name);
+            watched.then(|| Charge {
+                group: name,
+                place: u32::try_from(place).unwrap_or(u32::MAX),
+                addresses: group.addresses.clone(),
+            })
+        };
+        self.groups.iter().enumerate().filter_map(charge).collect()
+    }
+
+    /// Tells the guard what to watch, where that has changed: once, however much there was to do.
+    pub(super) fn charge_guard(&mut self) {
+        if std::mem::take(&mut self.must_charge)
+            && let Some(guard) = &self.guard
+        {
+            guard.charge(self.charges());
+        }
+    }
+
+    /// An operator takes care of a group, or no longer.
+    pub(super) fn hands_off(&mut self, group: &GroupName, on: bool) {
+        let changed = if on {
+            self.hands_off.insert(group.clone())
+        } else {
+            self.hands_off.remove(group)
+        };
+        self.must_charge |= changed;
     }
 
     /// Packets dropped so far, in and out.
@@ -121,23 +243,43 @@ impl Gates {
                 .map_err(|error| error.to_string())?;
             self.groups = groups;
             self.find_places();
+            self.must_charge = true;
         }
         Ok(())
     }
 
-    pub(super) fn set(&mut self, group: &GroupName, until: BootTime) -> Result<(), String> {
+    /// Without a gate in the kernel a group is not silent because it was shut, only once its addresses are off: there the guard
+    /// keeps the former deadline in mind.
+    fn note_for_guard(&self, place: usize, until: BootTime) {
+        let shuts_nothing = until == BootTime::ZERO && self.gate.rung() == Rung::None;
+        if let Some(guard) = self.guard.as_ref().filter(|_| !shuts_nothing) {
+            guard.note(place, until.0);
+        }
+    }
+
+    /// Opens or shuts a group. The guard learns of a deadline before the kernel passes a packet under it.
+    pub(super) fn set(&mut self, group: &GroupName, until: BootTime) -> Result<Set, String> {
         let Some(place) = self.places.get(group) else {
             // A group that was never guarded has no address here, so there is nothing to shut; it is never opened.
             return if until == BootTime::ZERO {
-                Ok(())
+                Ok(Set::AsBefore)
             } else {
                 Err(format!("the gate does not know the group {group}"))
             };
         };
-        let until = until.0;
+        let former = self.deadlines.note(group, until);
+        self.note_for_guard(*place, until);
         self.gate
-            .set(*place, until)
-            .map_err(|error| format!("the gate of {group}: {error}"))
+            .set(*place, until.0)
+            .map_err(|error| format!("the gate of {group}: {error}"))?;
+        let was_open = clock::boot() < former;
+        if was_open || until == former {
+            return Ok(Set::AsBefore);
+        }
+        if let Some(guard) = &self.guard {
+            guard.look();
+        }
+        Ok(Set::Otherwise)
     }
 
     pub(super) fn cover(&mut self) -> Result<(), String> {
@@ -150,6 +292,10 @@ impl Gates {
 
     /// Shuts every group.
     pub fn shut_all(&mut self) {
+        for (group, place) in &self.places {
+            self.deadlines.note(group, BootTime::ZERO);
+            self.note_for_guard(*place, BootTime::ZERO);
+        }
         for place in 0..self.groups.len() {
             if let Err(error) = self.gate.set(place, 0) {
                 tracing::error!("cannot shut the gate: {error}; it shuts at the lease's end");

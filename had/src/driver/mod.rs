@@ -6,13 +6,14 @@
 //!                     Outlets: net, peers, consensus ◀────────┘ everything else
 //! ```
 //!
-//! The thread never waits for anybody but its own inbox, and takes everything that lies in it at once: the more there is,
+//! The thread never waits for anybody but its own inbox (and for others to copy a deadline), and takes everything that lies in it at once: the more there is,
 //! the less often it thinks. The inbox has no bound: its sources are bounded (a few messages a peer and renewal, one event a
 //! change).
 
 mod execute;
 mod gates;
 mod outlets;
+mod stalls;
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -24,8 +25,9 @@ use had_core::state::State;
 use had_core::time::{MonoTime, Now};
 use tokio::sync::{oneshot, watch};
 
-pub use gates::Gates;
+pub use gates::{Deadlines, Gates};
 pub use outlets::{CLUSTER_KEY, Outlets, Replies};
+use stalls::{Counters, Stalls};
 
 use crate::clock;
 
@@ -40,6 +42,10 @@ const EVENTS_A_TURN: usize = 256;
 pub type Query = Box<dyn FnOnce(&Node, Now) + Send>;
 
 /// What reaches the thread.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all of them are events, and a box for each would be an allocation for each message"
+)]
 pub enum Input {
     /// Something happened.
     Event(Event),
@@ -137,12 +143,18 @@ impl Driver {
     }
 
     fn run(&mut self) -> Ended {
+        let mut stalls = Stalls::new(clock::now(), Counters::read());
         loop {
-            let wait = self
-                .node
-                .next_deadline(clock::now())
-                .since(clock::now().mono);
-            let first = match self.inputs.recv_timeout(wait) {
+            let now = clock::now();
+            stalls.look(now, Duration::ZERO);
+            // Into the inbox: only what lies in it is waited for no longer.
+            if let Some((stall, woke)) = stalls.explain(now, Counters::read) {
+                self.outlets.inbox.event(Event::Stalled { stall, woke });
+            }
+            let wait = self.node.next_deadline(now).since(now.mono);
+            let received = self.inputs.recv_timeout(wait);
+            stalls.look(clock::now(), wait);
+            let first = match received {
                 Ok(input) => Some(input),
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return self.abort(),
@@ -214,6 +226,7 @@ impl Driver {
                 return Ok(Some(ended));
             }
         }
+        self.gates.charge_guard();
         // Last: it asks the kernel about every interface, and nobody must wait for that.
         if now.mono >= self.cover_next {
             self.cover_next = now.mono + COVER_EVERY;

@@ -19,6 +19,10 @@ impl LocalGroup {
         if self.awaits_its_lease(situation) {
             return;
         }
+        if self.is_inherited() && situation.now.boot >= self.gate_until {
+            // What a killed life left has ended: from here on it is shut, and whatever comes, it begins anew.
+            self.shut(out);
+        }
         // What is on its way when maintenance begins arrives first: half-way it would serve nobody.
         let rests = matches!(self.phase, Phase::Running | Phase::Idle);
         let situation = Situation {

@@ -159,7 +159,8 @@ impl LocalGroup {
     pub fn inheriting(mut self, until: BootTime) -> Self {
         self.gate_until = until;
         self.hands_off = true;
-        self.told = Some(true);
+        // Its adapter leaves it alone; the guard beside this process watches it, and must hear what becomes of it.
+        self.told = None;
         self.phase = Phase::Starting;
         for resource in &mut self.resources {
             resource.wanted = true;

@@ -42,8 +42,12 @@ pub struct Leader {
     last_fault: RawTime,
     last_transfer: Option<MonoTime>,
     last_replacement: Option<MonoTime>,
+    /// When a stall of each node was last proposed for the history.
+    stalls_told: BTreeMap<NodeName, MonoTime>,
     /// A name that is being given to another disk: nothing is granted under it until it is, or that time has passed.
     replacing: Option<(NodeName, VoterId, MonoTime)>,
+    /// Planted: nobody's lease is revoked while a decision about him is on its way.
+    revokes_later: bool,
 }
 
 /// A proposal on its way: nothing is granted to the nodes that it concerns, and nothing else is decided about its groups.
@@ -114,7 +118,9 @@ impl Leader {
             last_fault: now.raw,
             last_transfer,
             last_replacement: None,
+            stalls_told: BTreeMap::new(),
             replacing: None,
+            revokes_later: false,
         }
     }
 
@@ -127,6 +133,11 @@ impl Leader {
     /// The records, for planting mistakes and for status.
     pub fn records_mut(&mut self) -> &mut Records {
         &mut self.records
+    }
+
+    /// Plants the mistake of deciding and revoking in two steps.
+    pub fn revoke_later(&mut self) {
+        self.revokes_later = true;
     }
 
     /// The committed configuration has other timings than this leader began with: it holds again, by the longer lease.
@@ -205,11 +216,7 @@ impl Leader {
         if self.is_name_taken(seen, from) {
             return refused(Refusal::NameTaken);
         }
-        if self
-            .in_flight
-            .values()
-            .any(|proposal| proposal.concerns.contains(&from.node))
-        {
+        if self.is_deciding_about(&from.node) && !self.revokes_later {
             return refused(Refusal::Deciding);
         }
         let (Some(permit), Some(own_entry)) = (permit, self.own_entry) else {
@@ -246,6 +253,7 @@ impl Leader {
         }
         if self.establish(seen, counter, out) {
             self.note_returns(seen, counter, out);
+            self.note_stalls(seen, counter, out);
             self.plan(seen, counter, out);
             self.confirm_releases(seen, counter, out);
         }
@@ -323,6 +331,7 @@ impl Leader {
                 | Step::Configure { .. }
                 | Step::Lost { .. }
                 | Step::Online { .. }
+                | Step::Stalled { .. }
                 | Step::Drain { .. } => None,
             })
             .collect();

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use had_policies::{Cause, Decision, Verdict};
 
@@ -11,10 +12,15 @@ use crate::ids::{Epoch, GroupName, NodeName};
 use crate::message::GroupReport;
 use crate::ports::Command;
 use crate::spec::{ClusterSpec, GroupSpec, ResourceKind, ResourceSpec, Role};
+use crate::stall::is_news;
 use crate::state::{FEATURE_LEVEL, GroupState, Move, Step};
 
 /// A cold cluster waits this many leases for its missing nodes before it places anything, so that nothing starts twice.
 const COLD_START_LEASES: u32 = 2;
+
+/// Between two stalls of one node that cost it no lease in the history: what goes on for an hour makes a hundred lines. Its
+/// metrics count each.
+const BETWEEN_STALLS: Duration = Duration::from_secs(30);
 
 /// Where a group should go, and why.
 #[derive(Debug)]
@@ -113,6 +119,40 @@ impl Leader {
             })
             .map(|(name, _)| Step::Online { node: name.clone() })
             .collect();
+        self.propose(seen, counter, None, steps, out);
+    }
+
+    /// Stalls that the history does not have yet, of each node one in a while: a history of stalls alone would explain nothing.
+    /// There is no hurry: they wait for what is being decided.
+    pub(super) fn note_stalls(
+        &mut self,
+        seen: Seen<'_>,
+        counter: &mut Counter,
+        out: &mut Vec<Command>,
+    ) {
+        if !self.in_flight.is_empty() {
+            return;
+        }
+        let news = seen.state.nodes.iter().filter_map(|(name, node)| {
+            let peer = seen.peers.get(name)?;
+            let told = peer.report.as_ref()?.stalled?;
+            let process = peer.sender.process;
+            let told_lately = self.stalls_told.get(name);
+            let waits = told_lately
+                .is_some_and(|last| seen.now.mono.since(*last) < BETWEEN_STALLS && !told.lapsed);
+            let news = is_news(node.stalled, (process, told.number)) && !waits;
+            news.then(|| Step::Stalled {
+                node: name.clone(),
+                process,
+                told,
+            })
+        });
+        let steps: Vec<Step> = news.collect();
+        for step in &steps {
+            if let Step::Stalled { node, .. } = step {
+                self.stalls_told.insert(node.clone(), seen.now.mono);
+            }
+        }
         self.propose(seen, counter, None, steps, out);
     }
 

@@ -31,6 +31,13 @@ impl Holder {
         self.index_ignored = true;
     }
 
+    /// Plants the mistake of counting a lease from the receipt of its grant.
+    pub fn stamp_again(&mut self, sequence: Sequence, now: BootTime) {
+        if let Some(asked) = self.asked.get_mut(&sequence) {
+            *asked = now;
+        }
+    }
+
     /// A fresh ask, stamped before it leaves. A retry is another ask.
     pub fn ask(&mut self, now: BootTime) -> Sequence {
         self.next += 1;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::ids::{LeaderId, NodeName, ProcessId, VoterId};
 use crate::message::{Outcome, Refusal};
 use crate::ports::Permit;
-use crate::time::{MonoTime, Now, RawTime};
+use crate::time::{MonoTime, Now, RawTime, nanos};
 use crate::timing::Timing;
 
 /// What this leader granted to one node.
@@ -36,6 +36,8 @@ pub struct Records {
     concerned: BTreeMap<NodeName, u64>,
     /// Planted: records end too early.
     short: bool,
+    /// Planted: own proposals are left out of the index of a grant.
+    forgets_concerns: bool,
 }
 
 impl Records {
@@ -49,12 +51,23 @@ impl Records {
             records: BTreeMap::new(),
             concerned: BTreeMap::new(),
             short: false,
+            forgets_concerns: false,
         }
     }
 
     /// Plants the mistake of a leader that does not hold at its start.
     pub fn do_not_hold(&mut self) {
         self.held_until = RawTime::ZERO;
+    }
+
+    /// Plants the mistake of a hold that counts from when the candidate began to wait, not from its start as a leader.
+    pub fn shorten_hold(&mut self, waited: Duration) {
+        self.held_until = RawTime(self.held_until.0.saturating_sub(nanos(waited)));
+    }
+
+    /// Plants the mistake of an index without the leader's own proposals.
+    pub fn forget_concerns(&mut self) {
+        self.forgets_concerns = true;
     }
 
     /// Plants the mistake of records that end before the lease.
@@ -154,6 +167,7 @@ impl Records {
         let index = self
             .concerned
             .get(node)
+            .filter(|_| !self.forgets_concerns)
             .map_or(own_entry, |index| own_entry.max(*index));
         Outcome::Granted { duration, index }
     }

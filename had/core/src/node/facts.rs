@@ -1,13 +1,20 @@
 //! What [`crate::status`] reads of a node.
 
+use std::collections::BTreeMap;
+
 use super::Node;
 use crate::group::LocalGroup;
 use crate::ids::{GroupName, NodeName, VoterId};
 use crate::message::{GroupReport, Report};
+use crate::stall::{Cause, Count};
 use crate::state::Configuration;
 use crate::time::{Now, WallTime};
 
 impl Node {
+    pub(crate) fn stalls(&self) -> &BTreeMap<Cause, Count> {
+        self.stalls.counts()
+    }
+
     pub(crate) fn own_configuration(&self) -> &Configuration {
         &self.own
     }

@@ -3,6 +3,7 @@
 use super::Node;
 use crate::ids::{CommandId, RequestId};
 use crate::message::{Answer, Ask, Message, Outcome, Phase, Refusal, Report, Sender};
+use crate::plant::Plant;
 use crate::ports::{Command, Permit, Reply, Request, Via};
 use crate::time::Now;
 
@@ -20,7 +21,12 @@ impl Node {
         match message {
             Message::Heartbeat(report) => self.hear_report(now, from, report, out),
             Message::Ask(_) => {}
-            Message::Answer(answer) => self.answered(&answer),
+            Message::Answer(answer) => {
+                if self.plants.contains(&Plant::LeaseCountedFromReceipt) {
+                    self.holder.stamp_again(answer.sequence, now.boot);
+                }
+                self.answered(&answer);
+            }
             Message::Prepared { group, epoch } => {
                 if let Some(group) = self.groups.get_mut(&group) {
                     group.heard_prepared(epoch);

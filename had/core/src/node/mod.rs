@@ -25,6 +25,7 @@ use crate::message::{Refusal, Sender};
 use crate::peers::Peers;
 use crate::plant::Plant;
 use crate::ports::{Command, Event, Identity, Leadership, Level, Reply, ResourceStatus};
+use crate::stall::{Stall, Stalls, told};
 use crate::state::{Configuration, State};
 use crate::time::{BootTime, MonoTime, Now, WallTime};
 use crate::timing::Timing;
@@ -41,6 +42,9 @@ pub struct Node {
     own: Configuration,
     gate: String,
     supervised: bool,
+    /// Whether a guard stands beside this process; `None` where none was set up.
+    guarded: Option<bool>,
+    stalls: Stalls,
     timing: Timing,
     state: Arc<State>,
     applied: u64,
@@ -56,6 +60,8 @@ pub struct Node {
     leased: bool,
     /// Whether this process has ever held a lease.
     was_leased: bool,
+    /// When it was last noticed that the lease had ended.
+    lapsed: Option<MonoTime>,
     /// When this node last knew that it saw what the majority sees.
     fresh: WallTime,
     refusal: Option<Refusal>,
@@ -95,6 +101,8 @@ impl Node {
             me: identity.sender,
             gate: identity.gate,
             supervised: identity.supervised,
+            guarded: None,
+            stalls: Stalls::default(),
             timing,
             state: Arc::new(State::default()),
             applied: 0,
@@ -106,6 +114,7 @@ impl Node {
             holder: Holder::default(),
             leased: false,
             was_leased: false,
+            lapsed: None,
             fresh: now.wall,
             refusal: None,
             groups: BTreeMap::new(),
@@ -220,6 +229,7 @@ impl Node {
             self.fresh = now.wall;
         }
         if self.leased && !valid {
+            self.lapsed = Some(now.mono);
             let held = self
                 .groups
                 .iter()
@@ -311,9 +321,29 @@ impl Node {
                 }
             }
             Event::Request { request, id, what } => self.requested(now, request, id, &what, out),
+            Event::Stalled { stall, woke } => self.stalled(now, stall, woke, out),
+            Event::Guard(stands) => {
+                self.guarded = Some(stands);
+                self.next_report = now.mono;
+            }
             Event::StoreFailed(reason) => self.give_everything_up(now, &reason),
             Event::Shutdown => self.begin_to_leave(now, out),
         }
+    }
+
+    /// What a standstill cost was noticed when the node ran again, before anything else.
+    fn stalled(&mut self, now: Now, stall: Stall, woke: MonoTime, out: &mut Vec<Command>) {
+        if !Stall::matters(stall.lasted, &self.timing) {
+            return;
+        }
+        let lapsed = self.lapsed.is_some_and(|lapsed| lapsed >= woke);
+        self.stalls.note(stall, lapsed);
+        let text = format!("this daemon was {}", told(stall, lapsed));
+        out.push(Command::Log {
+            level: Level::Warn,
+            text,
+        });
+        self.look_and_report(now);
     }
 
     fn note_resource(
@@ -372,6 +402,12 @@ impl Node {
                 );
                 for plant in &self.plants {
                     plant.apply(&mut leader);
+                }
+                if self.plants.contains(&Plant::HoldShortened) {
+                    let full = self.timing.grant_max();
+                    let waited = full.saturating_sub(self.holder.until().since(now.boot));
+                    let lapsed = now.boot.since(self.holder.until());
+                    leader.records_mut().shorten_hold(waited + lapsed);
                 }
                 self.leader = Some(leader);
                 let text = format!("this node leads (term {})", id.term);

@@ -73,6 +73,8 @@ impl Node {
             hears,
             gate: self.gate.clone(),
             supervised: self.supervised,
+            guarded: self.guarded,
+            stalled: self.stalls.last(),
             groups: groups.collect(),
         };
         self.peers.heard(&self.state, &self.me.clone(), now);

@@ -1,8 +1,9 @@
 //! How a decision changes the state. Deterministic: the same entries give the same state on every node.
 
 use super::{COMMANDS_KEPT, Configuration, Entry, GroupState, Move, NodeState, State, Step};
-use crate::ids::{GroupName, NodeName};
+use crate::ids::{GroupName, NodeName, ProcessId};
 use crate::ports::GroupAction;
+use crate::stall::{self, Told};
 use crate::time::WallTime;
 
 /// When an entry was proposed, and by whom.
@@ -56,6 +57,11 @@ impl State {
                 });
                 self.join_queues(node);
             }
+            Step::Stalled {
+                node,
+                process,
+                told,
+            } => self.apply_stalled(author, node, (*process, told.number), told),
             Step::Drain { node, drained } => self.drain(author, node, *drained),
             Step::Pin { group, to } => {
                 if let Some(state) = self.groups.get_mut(group) {
@@ -149,6 +155,25 @@ impl State {
         self.set_node(author, node, kind, what, |state| {
             !std::mem::replace(&mut state.lost, true)
         });
+    }
+
+    fn apply_stalled(
+        &mut self,
+        author: Author<'_>,
+        node: &NodeName,
+        which: (ProcessId, u64),
+        told: &Told,
+    ) {
+        let Some(state) = self.nodes.get_mut(node) else {
+            return;
+        };
+        if !stall::is_news(state.stalled, which) {
+            return;
+        }
+        state.stalled = Some(which);
+        let what = stall::told(told.stall, told.lapsed);
+        let kind = told.stall.cause.word();
+        self.note_node(author, node, kind, format!("{node} was {what}"));
     }
 
     fn drain(&mut self, author: Author<'_>, node: &NodeName, drained: bool) {

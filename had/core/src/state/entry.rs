@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Configuration;
 use crate::explain::CandidateLine;
-use crate::ids::{ClusterId, CommandId, Epoch, GroupName, NodeName};
+use crate::ids::{ClusterId, CommandId, Epoch, GroupName, NodeName, ProcessId};
 use crate::ports::GroupAction;
+use crate::stall::Told;
 use crate::time::WallTime;
 
 /// One decision: its steps are applied together.
@@ -67,6 +68,15 @@ pub enum Step {
     Online {
         /// The node.
         node: NodeName,
+    },
+    /// A node says that its daemon did not run for a while. Noted once.
+    Stalled {
+        /// The node.
+        node: NodeName,
+        /// Its process then.
+        process: ProcessId,
+        /// What it said.
+        told: Told,
     },
     /// An operator empties a node, or takes it back.
     Drain {
@@ -157,6 +167,7 @@ impl Entry {
                     nodes.extend(config.spec.nodes.iter().map(|node| node.name.clone()));
                 }
                 Step::Form { .. }
+                | Step::Stalled { .. }
                 | Step::Drain { .. }
                 | Step::Pin { .. }
                 | Step::Group { .. }

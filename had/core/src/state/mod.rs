@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use entry::{Entry, Move, Step};
 
 use crate::explain::CandidateLine;
-use crate::ids::{ClusterId, CommandId, Epoch, GroupName, NodeName, VoterId};
+use crate::ids::{ClusterId, CommandId, Epoch, GroupName, NodeName, ProcessId, VoterId};
 use crate::spec::ClusterSpec;
 use crate::time::WallTime;
 
@@ -74,6 +74,9 @@ pub struct NodeState {
     pub lost: bool,
     /// When `lost` last changed.
     pub since: WallTime,
+    /// The last stall of its daemon that the history has: by its process, and its number there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stalled: Option<(ProcessId, u64)>,
 }
 
 /// What was decided about a group.
@@ -118,7 +121,8 @@ pub struct ClusterEvent {
     /// What it is about.
     pub group: Option<GroupName>,
     /// A word for machines: `takeover`, `switchover`, `placed`, `restarted`, `displaced`, `stopped`, `stranded`, `started`,
-    /// `cleared`, `maintenance`, `node-lost`, `node-ended`, `node-online`, `drained`, `resumed`, `formed`, `configured`.
+    /// `cleared`, `maintenance`, `node-lost`, `node-ended`, `node-online`, `drained`, `resumed`, `formed`, `configured`,
+    /// and for a daemon that did not run: `frozen`, `starved`, `paused`, `suspended`.
     pub kind: String,
     /// One sentence for people.
     pub text: String,

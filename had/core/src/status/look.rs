@@ -33,6 +33,7 @@ impl Node {
             as_of: self.fresh_at(now),
             config_differs: committed.as_ref().is_some_and(|hash| *hash != own.hash),
             config_hash: committed.unwrap_or_default(),
+            stalls: self.stalls().clone(),
             maintenance: state.maintenance,
             notices: self.notices(now, spec),
             nodes: spec
@@ -69,6 +70,12 @@ impl Node {
             if gate.as_deref() == Some("none") {
                 notices.push(format!(
                     "{} has no gate: a frozen daemon there can leave two owners",
+                    node.name
+                ));
+            }
+            if self.report_of(&node.name).and_then(|report| report.guarded) == Some(false) {
+                notices.push(format!(
+                    "{}'s guard does not stand: addresses stay on there when its daemon is killed; its log says why",
                     node.name
                 ));
             }
@@ -129,8 +136,8 @@ impl Node {
         }
     }
 
-    /// What ends a node's ownership, strongest first: its gate at the lease's end, the daemon itself then too, a supervisor
-    /// where the daemon hangs.
+    /// What ends a node's ownership, strongest first: its gate at the lease's end, the daemon itself then too, its
+    /// guard where the daemon cannot, a supervisor where the daemon hangs.
     fn rungs(&self, node: &NodeName) -> Vec<Rung> {
         let Some(report) = self.report_of(node) else {
             return Vec::new();
@@ -140,9 +147,11 @@ impl Node {
             "nft" => Some(Rung::NftGate),
             _ => None,
         };
+        let guard = (report.guarded == Some(true)).then_some(Rung::Guard);
         let supervisor = report.supervised.then_some(Rung::Supervisor);
         gate.into_iter()
             .chain([Rung::Daemon])
+            .chain(guard)
             .chain(supervisor)
             .collect()
     }

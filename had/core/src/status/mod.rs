@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{Epoch, GroupName, NodeName, ResourceName};
 use crate::message::ResourceState;
 use crate::spec::Role;
+use crate::stall::{Cause, Count};
 use crate::state::ClusterEvent;
 use crate::time::{WallTime, utc};
 
@@ -36,6 +37,9 @@ pub struct Status {
     /// Whether an operator takes care of all groups himself.
     #[serde(default)]
     pub maintenance: bool,
+    /// How often the answering node's daemon did not run although it wanted to, since it was started.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub stalls: BTreeMap<Cause, Count>,
     /// What stands against the normal state of affairs, one sentence each.
     pub notices: Vec<String>,
     /// In the order of the file.
@@ -168,6 +172,8 @@ pub enum Rung {
     NftGate,
     /// The daemon shuts its gate and takes it down, where it still runs.
     Daemon,
+    /// A process beside the daemon takes it down, also where the daemon is killed or frozen.
+    Guard,
     /// A supervisor ends a daemon that hangs.
     Supervisor,
 }

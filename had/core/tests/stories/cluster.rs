@@ -342,6 +342,15 @@ impl Cluster {
         self.start(&name.into(), &Configuration { hash, spec }, life, gates);
     }
 
+    /// Until when a node's gate is open for a group; zero where it was shut.
+    pub(crate) fn gate(&self, name: &str, group: &str) -> BootTime {
+        let gates = &self.hosts[&NodeName::from(name)].gates;
+        gates
+            .get(&GroupName::from(group))
+            .copied()
+            .unwrap_or_default()
+    }
+
     fn left_open(&self, name: &str) -> BTreeMap<GroupName, BootTime> {
         let now = self.now().boot;
         let mut gates = self.hosts[&NodeName::from(name)].gates.clone();

@@ -8,15 +8,17 @@
 mod cluster;
 mod file;
 mod schemes;
+mod stalls;
 
 use std::time::Duration;
 
 use cluster::Cluster;
 use had_core::ids::Epoch;
 use had_core::message::ResourceState;
-use had_core::ports::{Event, Reply, Request};
+use had_core::ports::{Event, Reply, Request, ResourceStatus};
 use had_core::spec::Role;
 use had_core::status::GroupCondition;
+use had_core::time::BootTime;
 use had_policies::Failback;
 
 const fn ms(ms: u64) -> Duration {
@@ -258,6 +260,32 @@ fn what_is_inherited_in_maintenance_is_left_alone_and_goes_on() {
     cluster.run(ms(100));
     assert!(!cluster.leaves_alone("h1", "web"));
     assert_eq!(cluster.open(), ["h1"]);
+}
+
+/// An operator took the address off meanwhile: nothing renews what was inherited, and a deadline that has passed must not
+/// stand there as if the lease had ended a moment ago, for then nothing would ever be put on again.
+#[test]
+fn what_was_inherited_and_is_not_served_is_shut_when_it_ends() {
+    let mut cluster = Cluster::running(Failback::Manual);
+    cluster.request(Request::Maintenance {
+        group: None,
+        on: true,
+    });
+    cluster.run(ms(1_000));
+    cluster.kill("h1");
+    cluster.run(ms(50));
+    cluster.restart_inheriting("h1", file::spec(Failback::Manual), 2);
+    let taken_off = Event::Resource {
+        group: "web".into(),
+        resource: "vip".into(),
+        status: ResourceStatus::Down,
+    };
+    cluster.event("h1", taken_off);
+    cluster.run(ms(50));
+    assert_ne!(cluster.gate("h1", "web"), BootTime::ZERO);
+    cluster.run(ms(500));
+    assert_eq!(cluster.gate("h1", "web"), BootTime::ZERO);
+    assert!(cluster.leaves_alone("h1", "web"));
 }
 
 /// It had not heard yet whose the group is: nothing is waited for, and nothing is left.

@@ -1,21 +1,16 @@
 //! The three maps: which address belongs to which slot, until when a slot is open, what was dropped.
 
 use std::collections::BTreeMap;
-use std::ffi::c_void;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
-use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
-use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 
 use super::program::{Direction, MapFds};
 use super::sys::{self, MapShape};
 use crate::error::{Doing, GateError};
 use crate::settings::SLOTS;
+use crate::words::Words;
 
 /// The addresses of all groups; memory is taken for those in use alone (`BPF_F_NO_PREALLOC`).
 pub(super) const ADDRESSES_MAX: u32 = 16_384;
@@ -61,9 +56,9 @@ impl Maps {
         let make = |name, shape| make(name, shape).doing(|| format!("making the map {name}"));
         Ok(Self {
             addresses: make("addresses", ADDRESSES)?,
-            deadlines: Words::new(make("deadlines", DEADLINES)?, DEADLINES.entries)
+            deadlines: Words::map(make("deadlines", DEADLINES)?, DEADLINES.entries)
                 .doing(|| "mapping the deadlines into memory".into())?,
-            drops: Words::new(make("drops", DROPS)?, DROPS.entries)
+            drops: Words::map(make("drops", DROPS)?, DROPS.entries)
                 .doing(|| "mapping the counters into memory".into())?,
         })
     }
@@ -71,21 +66,19 @@ impl Maps {
     pub(super) fn fds(&self) -> MapFds {
         MapFds {
             addresses: self.addresses.as_raw_fd(),
-            deadlines: self.deadlines.map.as_raw_fd(),
-            drops: self.drops.map.as_raw_fd(),
+            deadlines: self.deadlines.as_fd().as_raw_fd(),
+            drops: self.drops.as_fd().as_raw_fd(),
         }
     }
 
-    /// A slot is open until this moment. Sequentially consistent: when this returns, every CPU sees it.
+    /// A slot is open until this moment. When this returns, every CPU sees it.
     pub(super) fn set_deadline(&self, slot: u32, until_boot_ns: u64) {
-        self.deadlines
-            .word(slot)
-            .store(until_boot_ns, Ordering::SeqCst);
+        self.deadlines.store(slot, until_boot_ns);
     }
 
     /// Until when a slot is open.
     pub(super) fn deadline(&self, slot: u32) -> u64 {
-        self.deadlines.word(slot).load(Ordering::SeqCst)
+        self.deadlines.load(slot)
     }
 
     /// Shuts every slot.
@@ -110,7 +103,7 @@ impl Maps {
     }
 
     pub(super) fn dropped(&self, direction: Direction) -> u64 {
-        self.drops.word(direction as u32).load(Ordering::Relaxed)
+        self.drops.load(direction as u32)
     }
 
     /// Makes the guarded addresses exactly these: new ones first, those that are no longer guarded last.
@@ -172,50 +165,4 @@ fn key(address: IpAddr) -> [u8; 16] {
         IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
         IpAddr::V6(v6) => v6.octets(),
     }
-}
-
-/// An array of 64-bit words that is mapped into memory.
-struct Words {
-    map: OwnedFd,
-    memory: NonNull<c_void>,
-    count: u32,
-}
-
-// SAFETY: the memory belongs to this value alone and is only accessed through atomics.
-unsafe impl Send for Words {}
-
-impl Words {
-    fn new(map: OwnedFd, count: u32) -> nix::Result<Self> {
-        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        // SAFETY: a new mapping of a map that has at least `count` words; nothing else lies there.
-        let memory = unsafe {
-            mmap(
-                None,
-                bytes(count),
-                protection,
-                MapFlags::MAP_SHARED,
-                &map,
-                0,
-            )
-        }?;
-        Ok(Self { map, memory, count })
-    }
-
-    fn word(&self, index: u32) -> &AtomicU64 {
-        assert!(index < self.count, "slot {index} of {}", self.count);
-        // SAFETY: inside the mapping, aligned (a mapping begins on a page), and alive as long as `self`.
-        unsafe { self.memory.cast::<AtomicU64>().add(index as usize).as_ref() }
-    }
-}
-
-impl Drop for Words {
-    fn drop(&mut self) {
-        // SAFETY: the mapping that `new` made, with its length; no reference outlives `self`.
-        let result = unsafe { munmap(self.memory, bytes(self.count).get()) };
-        debug_assert!(result.is_ok(), "unmapping what was mapped: {result:?}");
-    }
-}
-
-fn bytes(count: u32) -> NonZeroUsize {
-    NonZeroUsize::new(count as usize * size_of::<u64>()).expect("maps have elements")
 }

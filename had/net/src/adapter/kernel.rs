@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -9,10 +10,11 @@ use had_core::spec::VipSpec;
 use tokio::time::{Instant, sleep};
 
 use super::Adapter;
+use crate::Leave;
 use crate::events::News;
 use crate::reconcile::{Action, reconcile};
 use crate::table::{AddressKey, Change, Holder, Link, Table};
-use crate::wishes::Wish;
+use crate::wishes::{Key, Wish};
 
 /// Address changes in one go; between goes, events and wishes are heard.
 const ACTIONS_A_GO: usize = 256;
@@ -98,7 +100,9 @@ impl Adapter {
         let mut actions = reconcile(&wanted, &self.table);
         let untouched = self.wishes.untouched();
         actions.retain(|action| {
-            !self.failures.contains_key(action) && !untouched.contains(&action.key().address)
+            let address = action.key().address;
+            let late = || matches!(action, Action::Add(_)) && self.is_lapsed(address);
+            !self.failures.contains_key(action) && !untouched.contains(&address) && !late()
         });
         actions.truncate(ACTIONS_A_GO);
         if actions.is_empty() {
@@ -108,6 +112,15 @@ impl Adapter {
         Some(Box::pin(async move {
             Done::Actions(requests.perform(actions).await)
         }))
+    }
+
+    /// Whether an address is wanted under a lease which has ended: a moment later it is not. The guard may have taken it off.
+    fn is_lapsed(&self, address: IpAddr) -> bool {
+        let of_address = |((group, _), (spec, _)): (&Key, &(VipSpec, Wish))| {
+            (spec.address == address).then(|| group.clone())
+        };
+        let mut groups = self.wishes.vips.iter().filter_map(of_address);
+        groups.any(|group| (self.leave)(&group) == Leave::Lapsed)
     }
 
     /// An answer of the kernel came. Events heard while it was on its way may be newer than it, and are replayed over it:

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use had_core::ids::NodeName;
+use had_core::ids::{GroupName, NodeName};
 use had_core::ports::Event;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
+use crate::Leave;
 use crate::addresses::{Connection, Requests};
 use crate::announce::Announcer;
 use crate::claims::Claims;
@@ -42,6 +43,7 @@ pub(crate) struct Parts {
     pub(crate) table: Table,
     pub(crate) events: Box<dyn Fn(Event) + Send>,
     pub(crate) links: Box<dyn Fn() + Send>,
+    pub(crate) leave: Box<dyn Fn(&GroupName) -> Leave + Send>,
 }
 
 pub(crate) struct Adapter {
@@ -52,6 +54,7 @@ pub(crate) struct Adapter {
     _connection: Connection,
     events: Box<dyn Fn(Event) + Send>,
     links: Box<dyn Fn() + Send>,
+    leave: Box<dyn Fn(&GroupName) -> Leave + Send>,
     wishes: Wishes,
     table: Table,
     places: BTreeMap<Key, Result<u32, String>>,
@@ -85,6 +88,7 @@ impl Adapter {
             table,
             events,
             links,
+            leave,
         } = parts;
         let (outlets, mut claims) = Outlets::new();
         let mut adapter = Self {
@@ -94,6 +98,7 @@ impl Adapter {
             _connection: connection,
             events,
             links,
+            leave,
             wishes: Wishes::default(),
             table,
             places: BTreeMap::new(),

@@ -7,6 +7,7 @@ use had_core::ids::GroupName;
 use tokio::time::Instant;
 
 use super::Adapter;
+use crate::Leave;
 use crate::place::place;
 use crate::report::Situation;
 use crate::table::AddressKey;
@@ -83,7 +84,11 @@ impl Adapter {
     }
 
     pub(super) fn announce_due(&mut self) {
-        for group in self.announcer.take_due(Instant::now()) {
+        let due = self.announcer.take_due(Instant::now());
+        let due = due
+            .into_iter()
+            .filter(|group| (self.leave)(group) == Leave::Open);
+        for group in due {
             for key in self.there.iter().filter(|key| key.0 == group) {
                 if let (Some(Ok(index)), Some((spec, _))) =
                     (self.places.get(key), self.wishes.vips.get(key))

@@ -1,18 +1,22 @@
 //! Addresses come, stay and go.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use had_core::ids::GroupName;
 use had_core::ports::ResourceStatus;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressProtocol};
 
 use super::daemon::{Daemon, VIP4, VIP6, settings};
 use super::world::{World, ip, key, story, summary};
-use crate::Settings;
 use crate::decode::Tag;
 use crate::events::{Events, RECEIVE_BUFFER};
 use crate::reconcile::Action;
+use crate::{Leave, Settings};
 
 /// The kernel's least: a few events.
 const TINY_BUFFER: i32 = 1;
@@ -171,6 +175,58 @@ fn an_address_that_somebody_deletes_is_back_in_milliseconds() {
             summary(&format!("deleted, and {address} back"), times);
         }
         daemon.net.shutdown().await;
+    });
+}
+
+/// A daemon that was frozen wakes: its guard has taken the address off, and the lease is looked at before anything is put back.
+#[test]
+fn an_address_whose_lease_has_lapsed_is_not_put_back_before_it_is_opened_again() {
+    story(async |world| {
+        let lapsed = Arc::new(AtomicBool::new(false));
+        let now = Arc::clone(&lapsed);
+        let leave = move |group: &GroupName| match now.load(Ordering::SeqCst) {
+            true if group.as_str() == "web" => Leave::Lapsed,
+            _ => Leave::Open,
+        };
+        let mut daemon = Daemon::start_under(settings(), || (), leave, RECEIVE_BUFFER).await;
+        daemon.bring_up("web").await;
+        daemon.bring_up("six").await;
+        lapsed.store(true, Ordering::SeqCst);
+        let four = BTreeSet::from([VIP4.parse().unwrap()]);
+        assert_eq!(crate::take_off("web", &four).await.unwrap().len(), 1);
+        // Deleted after it, and back: so the first had its turn.
+        let eth0 = world.eth0().await;
+        let six = vec![Action::Remove(key(eth0, VIP6))];
+        for (_, result) in world.requests.perform(six).await {
+            result.unwrap();
+        }
+        world.until_holds(VIP6, true).await;
+        assert!(!world.holds(VIP4).await);
+        lapsed.store(false, Ordering::SeqCst);
+        daemon.net.look();
+        world.until_holds(VIP4, true).await;
+        daemon.net.shutdown().await;
+    });
+}
+
+#[test]
+fn taking_off_leaves_everything_else_alone() {
+    story(async |world| {
+        let eth0 = world.eth0().await;
+        let ours = [VIP4, "10.77.0.66"].map(|address| Action::Add(key(eth0, address)));
+        for (_, result) in world.requests.perform(ours.to_vec()).await {
+            result.unwrap();
+        }
+        let named = ["10.77.0.1", VIP4].map(|address| address.parse().unwrap());
+        let gone = crate::take_off("web", &BTreeSet::from(named))
+            .await
+            .unwrap();
+        assert_eq!(gone, [VIP4.parse::<std::net::IpAddr>().unwrap()]);
+        let shown = ip("address show dev eth0");
+        assert!(!shown.contains(VIP4), "{shown}");
+        for stays in ["10.77.0.1/24", "10.77.0.66/32"] {
+            assert!(shown.contains(stays), "{stays}: {shown}");
+        }
     });
 }
 

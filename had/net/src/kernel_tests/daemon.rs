@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use had_core::ids::GroupName;
 use had_core::ports::{Event, ResourceStatus};
 use had_core::spec::{InterfaceSpec, VipSpec};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::events::RECEIVE_BUFFER;
-use crate::{Net, Settings};
+use crate::{Leave, Net, Settings};
 
 /// Nothing here takes longer; the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -59,11 +60,21 @@ impl Daemon {
         links: impl Fn() + Send + 'static,
         receive_buffer: i32,
     ) -> Self {
+        Self::start_under(settings, links, |_| Leave::Open, receive_buffer).await
+    }
+
+    /// Under leases that the story decides on.
+    pub(super) async fn start_under(
+        settings: Settings,
+        links: impl Fn() + Send + 'static,
+        leave: impl Fn(&GroupName) -> Leave + Send + 'static,
+        receive_buffer: i32,
+    ) -> Self {
         let (sender, events) = mpsc::unbounded_channel();
         let say = move |event| {
             let _ = sender.send(event);
         };
-        let net = Net::start_with(settings, say, links, receive_buffer)
+        let net = Net::start_with(settings, say, links, leave, receive_buffer)
             .await
             .unwrap();
         Self {

@@ -1,10 +1,12 @@
 //! A node's report on itself.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use had_core::ids::{Epoch, GroupName, NodeName, ResourceName};
 use had_core::message::{GroupReport, Phase, Report, ResourceReport, ResourceState};
-use had_core::time::WallTime;
+use had_core::stall::{Cause, Stall, Told};
+use had_core::time::{WallTime, nanos};
 use had_proto::v1;
 
 use super::WireError;
@@ -21,6 +23,8 @@ pub(super) fn encode(report: &Report) -> v1::Report {
             .collect(),
         gate: report.gate.clone(),
         supervised: report.supervised,
+        guarded: report.guarded,
+        stalled: report.stalled.map(encode_stall),
         groups: report
             .groups
             .iter()
@@ -44,7 +48,45 @@ pub(super) fn decode(report: v1::Report) -> Result<Report, WireError> {
         hears: report.hears.into_iter().map(NodeName::from).collect(),
         gate: report.gate,
         supervised: report.supervised,
+        guarded: report.guarded,
+        stalled: report.stalled.and_then(decode_stall),
         groups,
+    })
+}
+
+fn encode_stall(told: Told) -> v1::Stall {
+    let cause = match told.stall.cause {
+        Cause::Frozen => v1::StallCause::Frozen,
+        Cause::Busy => v1::StallCause::Busy,
+        Cause::Starved => v1::StallCause::Starved,
+        Cause::Paused => v1::StallCause::Paused,
+        Cause::Suspended => v1::StallCause::Suspended,
+    };
+    v1::Stall {
+        number: told.number,
+        lasted_ns: nanos(told.stall.lasted),
+        cause: cause.into(),
+        lapsed: told.lapsed,
+    }
+}
+
+/// `None` where a later version knows a cause that this one does not: it is told to people, and nothing rests on it.
+fn decode_stall(stall: v1::Stall) -> Option<Told> {
+    let cause = match v1::StallCause::try_from(stall.cause) {
+        Ok(v1::StallCause::Frozen) => Cause::Frozen,
+        Ok(v1::StallCause::Busy) => Cause::Busy,
+        Ok(v1::StallCause::Starved) => Cause::Starved,
+        Ok(v1::StallCause::Paused) => Cause::Paused,
+        Ok(v1::StallCause::Suspended) => Cause::Suspended,
+        Ok(v1::StallCause::Unspecified) | Err(_) => return None,
+    };
+    Some(Told {
+        number: stall.number,
+        stall: Stall {
+            lasted: Duration::from_nanos(stall.lasted_ns),
+            cause,
+        },
+        lapsed: stall.lapsed,
     })
 }
 

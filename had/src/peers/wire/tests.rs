@@ -6,6 +6,7 @@ use had_core::message::{
     Answer, Ask, GroupReport, Message, Outcome, Phase, Refusal, Report, ResourceReport,
     ResourceState,
 };
+use had_core::stall::{Cause, Stall, Told};
 use had_core::time::WallTime;
 use had_proto::v1::{self, frame::Body};
 use proptest::collection::{btree_map, vec};
@@ -62,6 +63,20 @@ fn group() -> impl Strategy<Value = GroupReport> {
     )
 }
 
+fn stall() -> impl Strategy<Value = Told> {
+    let cause = prop::sample::select(Cause::ALL.to_vec());
+    (any::<u64>(), any::<u64>(), cause, any::<bool>()).prop_map(
+        |(number, lasted, cause, lapsed)| Told {
+            number,
+            stall: Stall {
+                lasted: Duration::from_nanos(lasted),
+                cause,
+            },
+            lapsed,
+        },
+    )
+}
+
 fn report() -> impl Strategy<Value = Report> {
     let groups = btree_map(name::<GroupName>(), group(), 0..3);
     let hears = vec(name::<NodeName>(), 0..4);
@@ -72,15 +87,26 @@ fn report() -> impl Strategy<Value = Report> {
         hears,
         text(),
         groups,
+        (any::<Option<bool>>(), of(stall())),
     )
         .prop_map(
-            |(applied, config_hash, [leaving, supervised], hears, gate, groups)| Report {
+            |(
+                applied,
+                config_hash,
+                [leaving, supervised],
+                hears,
+                gate,
+                groups,
+                (guarded, stalled),
+            )| Report {
                 applied,
                 config_hash,
                 leaving,
                 hears,
                 gate,
                 supervised,
+                guarded,
+                stalled,
                 groups,
             },
         )
