@@ -3,11 +3,14 @@
 use std::fs::{self, File};
 use std::io::Read;
 use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
+use nix::sys::stat::fstat;
+use nix::unistd::Pid;
 
 use crate::enter::FILES;
 use crate::namespace::Namespace;
@@ -131,6 +134,39 @@ impl Host {
         what: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
         self.powered()?.namespace.call(what)
+    }
+
+    /// The processes that run here, with their command lines, in the numbers of the lab process: those started through
+    /// [`Host::spawn`], and what they started. None where the host is off, or they cannot be told
+    /// ([`crate::process::are_seen`]).
+    ///
+    /// # Errors
+    /// Where `/proc` cannot be read.
+    pub fn processes(&self) -> Result<Vec<(Pid, Vec<String>)>> {
+        let (Ok(powered), true) = (self.powered(), crate::process::are_seen()) else {
+            return Ok(vec![]);
+        };
+        let network = fstat(powered.namespace.network())?.st_ino;
+        let mut found = Vec::new();
+        for entry in fs::read_dir("/proc").context("listing processes")? {
+            let path = entry?.path();
+            let number = path
+                .file_name()
+                .and_then(|name| name.to_str()?.parse().ok());
+            // One that ends meanwhile, or is not ours to look at, is none.
+            let (Some(number), Ok(link)) = (number, fs::metadata(path.join("ns/net"))) else {
+                continue;
+            };
+            let line = fs::read(path.join("cmdline")).unwrap_or_default();
+            if link.ino() == network && !line.is_empty() {
+                let words = line
+                    .split(|byte| *byte == 0)
+                    .filter(|word| !word.is_empty());
+                let words = words.map(|word| String::from_utf8_lossy(word).into_owned());
+                found.push((Pid::from_raw(number), words.collect()));
+            }
+        }
+        Ok(found)
     }
 
     /// Starts what answers under every address of this host, as long as it has power: the service.

@@ -20,6 +20,9 @@
 //! | [`story`] | tests, each in a lab process of its own and with a time limit |
 //! | [`lab`], [`host`], [`process`] | the network, its machines, what runs on them; faults |
 //! | [`client`], [`responder`], [`wire`] | who asks, who answers, and what really passed |
+//! | [`sniffer`] | who claims many addresses, for hours |
+//! | [`rules`] | loss, and who does not hear whom, on the switch |
+//! | [`meddle`] | what careless people and programs do to a host |
 //! | [`pulse`] | how busy the machine is that plays all of it |
 //! | [`cluster`] | the real binaries as a cluster |
 
@@ -29,21 +32,26 @@ pub mod cluster;
 pub mod enter;
 pub mod host;
 pub mod lab;
+pub mod meddle;
 mod namespace;
 mod netlink;
 pub mod process;
 pub mod pulse;
 pub mod responder;
+pub mod rules;
+pub mod sniffer;
 pub mod story;
 mod switch;
 pub mod wait;
+pub mod wall;
 pub mod wire;
 
-pub use client::{Client, Crowd};
+pub use client::{Client, Crowd, Stream};
 pub use cluster::{Cluster, ClusterSpec, GroupText};
 pub use host::Host;
 pub use lab::{Lab, LabSpec};
 pub use process::Process;
 pub use pulse::Pulse;
+pub use sniffer::{Sniffer, Stranger};
 pub use wait::until;
 pub use wire::Wire;

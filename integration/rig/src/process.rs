@@ -15,6 +15,14 @@ use crate::wait::until;
 /// How long a killed process may take to end: the kernel's work alone, but on a busy machine.
 const END: Duration = Duration::from_secs(10);
 
+/// Whether `/proc` shows processes under the numbers by which this process may name them. Not so for an ordinary user inside a container,
+/// see [`crate::enter`].
+#[must_use]
+pub fn are_seen() -> bool {
+    let own = fs::read_link("/proc/self").ok();
+    own.is_some_and(|link| link.as_os_str() == std::process::id().to_string().as_str())
+}
+
 /// A process on a host, with its output in a file. Copies name the same process.
 #[derive(Clone, Debug)]
 pub struct Process {
@@ -63,6 +71,12 @@ impl Process {
     /// Where it had ended before.
     pub fn thaw(&self) -> Result<()> {
         self.signal(Signal::SIGCONT)
+    }
+
+    /// Its number, in the process namespace of the lab process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.lock().id()
     }
 
     /// Waits for its end.

@@ -121,7 +121,8 @@ impl Drop for Wire {
 /// Room for what may arrive while the tap waits for a processor; the kernel gives less where it must.
 const BUFFER: libc::c_int = 32 << 20;
 
-fn open() -> Result<Socket> {
+/// A packet socket in the namespace of the calling thread that hears what hosts send.
+pub(crate) fn open() -> Result<Socket> {
     let all = i32::from(u16::try_from(libc::ETH_P_ALL)?.to_be());
     let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(all)))
         .context("a packet socket")?;
@@ -155,7 +156,8 @@ fn set(
     Errno::result(code).map(drop)
 }
 
-fn wait(tap: &Socket, stopped: &impl AsFd) -> bool {
+/// Waits for a frame; false when it is time to end.
+pub(crate) fn wait(tap: &Socket, stopped: &impl AsFd) -> bool {
     let mut waiting = [
         PollFd::new(tap.as_fd(), PollFlags::POLLIN),
         PollFd::new(stopped.as_fd(), PollFlags::POLLIN),
@@ -199,8 +201,29 @@ fn used(frame: &[u8], address: IpAddr) -> Option<(String, Use)> {
     Some((crate::lab::owner_of(source)?, how))
 }
 
+/// Which address a frame uses, and how: the target of an advertisement before its source.
+pub(crate) fn claimed(frame: &[u8]) -> Option<(IpAddr, Use)> {
+    let v4 = |start: usize| {
+        let bytes: [u8; 4] = frame.get(start..start + 4)?.try_into().ok()?;
+        Some(IpAddr::from(bytes))
+    };
+    let v6 = |start: usize| {
+        let bytes: [u8; 16] = frame.get(start..start + 16)?.try_into().ok()?;
+        Some(IpAddr::from(bytes))
+    };
+    match frame.get(12..14)? {
+        [0x08, 0x06] => Some((v4(28)?, Use::Claim)),
+        [0x08, 0x00] => Some((v4(26)?, Use::Packet)),
+        [0x86, 0xdd] if frame.get(20) == Some(&58) && frame.get(54) == Some(&136) => {
+            Some((v6(62)?, Use::Claim))
+        }
+        [0x86, 0xdd] => Some((v6(22)?, Use::Packet)),
+        _ => None,
+    }
+}
+
 /// Frames that the kernel dropped for want of room, since the last time this was asked.
-fn lost(tap: &Socket) -> Result<u32, Errno> {
+pub(crate) fn lost(tap: &Socket) -> Result<u32, Errno> {
     let mut statistics = libc::tpacket_stats {
         tp_packets: 0,
         tp_drops: 0,
@@ -248,6 +271,7 @@ mod tests {
             used(&frame, address.into()),
             Some(("h3".to_owned(), Use::Claim))
         );
+        assert_eq!(claimed(&frame), Some((address.into(), Use::Claim)));
         frame[54] = 135;
         assert_eq!(used(&frame, address.into()), None);
     }

@@ -2,6 +2,7 @@
 
 mod crowd;
 mod record;
+mod stream;
 
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
@@ -15,7 +16,8 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::{TimeSpec, TimeValLike};
 
 pub use crowd::Crowd;
-pub use record::{Answer, Record, Silence};
+pub use record::{Answer, PATIENCE, Record, Silence};
+pub use stream::{Heard, Seen, Stream};
 
 use crate::host::Host;
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 /// An answer that comes later than this after its ask is none: a datagram that lay in the client's own queue until the
 /// address was resolved again would make a silence look short.
-const PATIENCE: Duration = Duration::from_millis(50);
+pub const PATIENCE: Duration = Duration::from_millis(50);
 
 /// One answer.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -126,6 +126,12 @@ impl GroupText {
         self.addresses[0]
     }
 
+    /// All its addresses.
+    #[must_use]
+    pub fn addresses(&self) -> &[IpAddr] {
+        &self.addresses
+    }
+
     /// How many networks of the first link must exist for its addresses.
     pub(super) fn networks(&self) -> u8 {
         let networks = self.addresses.iter().map(|address| match address {

@@ -27,7 +27,7 @@ use crate::lab::{Lab, LabSpec};
 use crate::process::Process;
 use crate::wait::until;
 use crate::wire::Wire;
-use crate::{Client, Crowd, Host};
+use crate::{Client, Crowd, Host, Stream};
 
 /// Where every host finds its own files: its part of the lab's tmpfs, under one name, so that one `cluster.toml` serves all.
 const HOME: &str = "/run/host";
@@ -121,6 +121,7 @@ impl Cluster {
         command.args(["--data-dir", &format!("{HOME}/data")]);
         command.args(["--socket", &format!("{HOME}/had.sock")]);
         command.env("NO_COLOR", "1").env("RUST_BACKTRACE", "1");
+        command.envs(self.spec.environment.iter().copied());
         let daemon = self.lab.host(node)?.spawn("had", command)?;
         self.daemons.insert(node.to_owned(), daemon);
         Ok(())
@@ -290,6 +291,27 @@ impl Cluster {
             Ok(answered.then_some(()))
         })?;
         Ok(crowd)
+    }
+
+    /// A client that asks all these addresses every millisecond.
+    ///
+    /// # Errors
+    /// Where its sockets cannot be opened.
+    pub fn stream(&mut self, addresses: &[IpAddr]) -> Result<Stream> {
+        let targets = addresses.iter().map(|address| (*address, SERVICE).into());
+        let targets: Vec<SocketAddr> = targets.collect();
+        Stream::start(self.lab.client()?, &targets)
+    }
+
+    /// Starts `hactl` on a node and does not wait for it.
+    ///
+    /// # Errors
+    /// Where the host is off.
+    pub fn begin(&mut self, node: &str, arguments: &[&str]) -> Result<Process> {
+        let mut command = Command::new(&self.binaries.hactl);
+        command.args(["--socket", &format!("{HOME}/had.sock")]);
+        command.args(arguments);
+        self.lab.host(node)?.spawn("hactl", command)
     }
 
     /// A tap on everything that leaves a host in the name of the first group's address.

@@ -34,6 +34,8 @@ pub struct ClusterSpec {
     /// Every node keeps its decisions on a disk of its own that [`super::Cluster::fill_disk`] fills; a loss of power
     /// empties it.
     pub small_disks: bool,
+    /// What the daemons find in their environment beside what the rig's own process has.
+    pub environment: Vec<(&'static str, &'static str)>,
     /// The groups. Where there are none: [`GROUP`], idle-standby, h1 before h2 and so on.
     pub groups: Vec<GroupText>,
 }
@@ -51,6 +53,7 @@ impl Default for ClusterSpec {
             capacities: vec![],
             witness: false,
             small_disks: false,
+            environment: vec![],
             groups: vec![],
         }
     }

@@ -62,6 +62,9 @@ pub struct Group {
     /// Why it is where it is, or why it does not run.
     #[serde(default)]
     pub reason: String,
+    /// What ends it on its owner when the lease is over.
+    #[serde(default)]
+    pub rungs: Vec<String>,
     /// Who would take over, in this order.
     #[serde(default)]
     pub next: Vec<String>,

@@ -87,6 +87,29 @@ impl Lab {
         Ok(at)
     }
 
+    /// Somebody sets a host's own interface down (`ip link set eth0 down`); the kernel flushes its IPv6 addresses.
+    ///
+    /// # Errors
+    /// Where the kernel refuses, or the host is off.
+    pub fn interface_down(&mut self, host: &str, link: u8) -> Result<()> {
+        self.host(host)?
+            .netlink()?
+            .set_up(&format!("eth{link}"), false)
+    }
+
+    /// Somebody sets it up again, and gives it back the IPv6 address of its own.
+    ///
+    /// # Errors
+    /// As [`Lab::interface_down`].
+    pub fn interface_up(&mut self, host: &str, link: u8) -> Result<()> {
+        let (interface, own) = (format!("eth{link}"), self.address6(host, link)?);
+        let netlink = self.host(host)?.netlink()?;
+        netlink.set_up(&interface, true)?;
+        // Where the kernel keeps addresses (`keep_addr_on_down`) it is there still.
+        let _ = netlink.add_address(&interface, own.into(), 64);
+        Ok(())
+    }
+
     /// The power fails: nothing leaves from one moment on, then everything that ran there is gone with its interfaces
     /// and addresses. The disk stays. Says when the cut was complete.
     ///

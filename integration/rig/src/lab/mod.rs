@@ -9,13 +9,15 @@ use anyhow::{Context, Result, anyhow};
 
 use crate::host::Host;
 use crate::netlink::End;
+use crate::rules::Rules;
+use crate::sniffer::Sniffer;
 use crate::switch::Switch;
 use crate::wire::Wire;
 
 /// The client's name.
 pub const CLIENT: &str = "c1";
 /// The client's number: its address is 10.77.0.50.
-const CLIENT_NUMBER: u8 = 50;
+pub(crate) const CLIENT_NUMBER: u8 = 50;
 
 /// What to build.
 #[derive(Clone, Copy, Debug)]
@@ -146,6 +148,26 @@ impl Lab {
         Wire::listen(switch, address)
     }
 
+    /// Notes every use of these addresses by a host on a link.
+    ///
+    /// # Errors
+    /// As [`Lab::listen`].
+    pub fn sniff(&self, link: u8, addresses: &[IpAddr]) -> Result<Sniffer> {
+        let switch = self
+            .switches
+            .get(usize::from(link))
+            .context("there is no such link")?;
+        Sniffer::listen(switch, addresses)
+    }
+
+    /// What the switch of a link loses from now on, instead of what it lost before.
+    ///
+    /// # Errors
+    /// Where `nft` is missing or refuses.
+    pub fn rule(&mut self, link: u8, rules: &Rules) -> Result<()> {
+        rules.apply(self.switch(link)?)
+    }
+
     /// The client is on the first link alone.
     fn links(&self, host: &str) -> u8 {
         if host == CLIENT { 1 } else { self.links }
@@ -176,12 +198,18 @@ impl Lab {
                 let v4 = Ipv4Addr::new(10, 77 + link, network, number);
                 netlink.add_address(&interface, v4.into(), 24)?;
             }
-            // The number as it is written: fd77::50 for 10.77.0.50.
-            let written = u16::from_str_radix(&number.to_string(), 16)?;
-            let v6 = Ipv6Addr::new(0xfd77 + u16::from(link), 0, 0, 0, 0, 0, 0, written);
-            netlink.add_address(&interface, v6.into(), 64)?;
+            let v6 = self.address6(name, link)?;
+            let host = self.host(name)?;
+            host.add_address(&interface, v6.into(), 64)?;
         }
         Ok(())
+    }
+
+    /// A host's own IPv6 address on a link. The number as it is written: fd77::50 for 10.77.0.50.
+    fn address6(&self, host: &str, link: u8) -> Result<Ipv6Addr> {
+        let written = u16::from_str_radix(&self.number(host)?.to_string(), 16)?;
+        let network = 0xfd77 + u16::from(link);
+        Ok(Ipv6Addr::new(network, 0, 0, 0, 0, 0, 0, written))
     }
 
     fn number(&self, host: &str) -> Result<u8> {
@@ -200,6 +228,11 @@ impl Lab {
 /// Fixed addresses, locally administered: readable in a trace. `10` an interface of a host, `20` a port of a switch.
 fn mac(kind: u8, link: u8, number: u8) -> [u8; 6] {
     [0x02, kind, 0, 0, link, number]
+}
+
+/// The number of a host by its name.
+pub(crate) fn number_of(name: &str) -> Option<u8> {
+    name.strip_prefix('h')?.parse().ok()
 }
 
 /// The host behind a hardware address of [`mac`].
