@@ -3,6 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 
 use had_consensus::Settings;
 use had_core::ids::{GroupName, NodeName};
@@ -10,12 +12,12 @@ use had_core::state::Configuration;
 use had_core::time::BootTime;
 
 use crate::check::{Checks, Stand, Violation};
-use crate::faults::{Ambushes, Steps};
+use crate::faults::{Ambushes, Dark, Steps};
 use crate::history::{History, Place};
 use crate::host::{Answered, Host};
 use crate::network::Network;
 use crate::plant::Planted;
-use crate::runtime::{Dice, Kernel};
+use crate::runtime::{Dice, Kernel, after};
 
 /// One run's world.
 #[derive(Debug)]
@@ -30,8 +32,8 @@ pub struct Cluster {
     pub history: History,
     /// What is checked while it happens.
     pub checks: RefCell<Checks>,
-    /// What every node's file says.
-    pub config: Configuration,
+    /// What every node's file says at first.
+    pub config: Arc<Configuration>,
     /// Of the consensus.
     pub settings: Settings,
     /// The planted mistake, if any.
@@ -48,10 +50,18 @@ pub struct Cluster {
     faults: Cell<u32>,
     ceased: Cell<bool>,
     over: Cell<bool>,
+    dark: Cell<Option<Dark>>,
+    /// A disk was wiped, and not everybody has been well since.
+    wiped: Cell<bool>,
 }
 
 /// Lost calls are looked through for callers that gave up once there are so many.
 const UNANSWERED: usize = 512;
+
+/// How often it is looked whether an address stays that should be gone: a tenth of the guard's bound.
+const LOOK_AT_ADDRESSES: Duration = Duration::from_millis(10);
+/// Guards' dice are of these purposes.
+const GUARDS: u64 = 100;
 
 thread_local! {
     static CLUSTER: RefCell<Option<Rc<Cluster>>> = const { RefCell::new(None) };
@@ -94,9 +104,10 @@ impl Cluster {
             .iter()
             .map(|node| node.name.clone())
             .collect();
+        let config = Arc::new(config);
         let hosts = names
             .iter()
-            .map(|name| Host::new(name.clone(), &kernel))
+            .map(|name| Host::new(name.clone(), Arc::clone(&config), &kernel))
             .collect();
         let mut network = Network::new(names.len(), Dice::new(seed, 1));
         if planted == Some(Planted::PipelinedAcknowledgement) {
@@ -120,6 +131,8 @@ impl Cluster {
             faults: Cell::new(0),
             ceased: Cell::new(false),
             over: Cell::new(false),
+            dark: Cell::new(None),
+            wiped: Cell::new(false),
             kernel,
         })
     }
@@ -214,6 +227,17 @@ impl Cluster {
         BootTime(self.kernel.clocks(host + 1, |clocks| clocks.boot.read(now)))
     }
 
+    /// What a pair of faults brought is known.
+    pub(crate) fn darkened(&self, dark: Dark) {
+        self.dark.set(Some(dark));
+    }
+
+    /// What a pair of faults brought, where that is the story and it came so far.
+    #[must_use]
+    pub fn dark(&self) -> Option<Dark> {
+        self.dark.get()
+    }
+
     /// Whose gate of a group is open.
     #[must_use]
     pub fn open_on(&self, group: &GroupName) -> Vec<usize> {
@@ -247,18 +271,58 @@ impl Cluster {
         })
     }
 
+    /// The configuration that rules, as far as anybody has applied it; before there is one, the file.
+    #[must_use]
+    pub fn committed(&self) -> Arc<Configuration> {
+        let checks = self.checks.borrow();
+        let newest = checks.decided_moves.newest();
+        let committed = newest.and_then(|(_, state)| state.config.clone());
+        committed.unwrap_or_else(|| Arc::clone(&self.config))
+    }
+
+    /// The disk of a host that has no power is replaced by an empty one.
+    pub fn wipe(&self, host: usize) {
+        self.hosts[host].wipe();
+        self.wiped.set(true);
+    }
+
+    /// Whether a disk could be lost: no other one was, since everybody was well the last time.
+    #[must_use]
+    pub fn every_disk_votes(&self) -> bool {
+        !self.wiped.get() && self.checks.borrow().decided_moves.newest().is_some()
+    }
+
     /// Looks at the pairs of groups as they are decided now.
     pub fn look_at_pairs(&self) {
         let well = self.everybody_is_well();
+        if well {
+            self.wiped.set(false);
+        }
         let looked = {
             let checks = &mut *self.checks.borrow_mut();
             let Some((_, state)) = checks.decided_moves.newest() else {
                 return;
             };
-            let (spec, now) = (&self.config.spec, self.kernel.now());
-            checks.relations.look(spec, state, well, now)
+            let Some(spec) = state.spec() else { return };
+            checks.relations.look(spec, state, well, self.kernel.now())
         };
         self.expect(looked);
+    }
+
+    /// Guards watch over every host, and it is looked whether they do, from here on.
+    pub(crate) fn watch_addresses(self: &Rc<Self>, seed: u64) {
+        for host in 0..self.hosts.len() {
+            self.watch_over(host, Dice::new(seed, GUARDS + host as u64));
+        }
+        self.look_again_at_addresses();
+    }
+
+    fn look_again_at_addresses(self: &Rc<Self>) {
+        let cluster = Rc::clone(self);
+        after(LOOK_AT_ADDRESSES, move || {
+            cluster.look_at_addresses(LOOK_AT_ADDRESSES);
+            cluster.look_again_at_addresses();
+        });
     }
 
     /// Looks at how everything stands.
@@ -266,12 +330,9 @@ impl Cluster {
         let checks = self.checks.borrow();
         let (_, state) = checks.decided_moves.newest()?;
         let name = |host: usize| self.hosts[host].name.clone();
-        let groups = self
-            .config
-            .spec
-            .groups
-            .iter()
-            .map(|group| group.name.clone());
+        let spec = state.spec();
+        let groups = spec.iter().flat_map(|spec| &spec.groups);
+        let groups = groups.map(|group| group.name.clone());
         let open: BTreeMap<_, Vec<_>> = groups
             .map(|group| {
                 let open = self.open_on(&group).into_iter().map(name).collect();

@@ -22,6 +22,21 @@ struct Content {
     unsynced: Vec<Change>,
     /// Which opening of the disk may write; earlier ones belong to dead processes.
     opening: u64,
+    trouble: Option<Trouble>,
+    /// A store was created on it. Until then it is a file beside the store's own, and the next process begins anew.
+    whole: bool,
+    /// The present opening was refused something.
+    failed: bool,
+}
+
+/// What a disk refuses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Trouble {
+    /// It is full: nothing more is written, what is there can be read and synced.
+    Full,
+    /// What is written cannot be synced. It stays in the page cache, to be synced when the disk is well again; a kernel that
+    /// takes it for clean all the same is not modelled.
+    NoSync,
 }
 
 impl fmt::Debug for Content {
@@ -72,10 +87,32 @@ impl HostDisk {
     pub fn open(&self) -> OpenDisk {
         let mut content = self.content();
         content.opening += 1;
+        content.failed = false;
+        if !content.whole {
+            content.written.clear();
+            content.synced.clear();
+            content.unsynced.clear();
+        }
         OpenDisk {
             disk: self.clone(),
             opening: content.opening,
         }
+    }
+
+    /// The store that was created on it gets its name: from now on it stays.
+    pub fn is_whole(&self) {
+        self.content().whole = true;
+    }
+
+    /// From now on the disk refuses something, or nothing any more.
+    pub fn set_trouble(&self, trouble: Option<Trouble>) {
+        self.content().trouble = trouble;
+    }
+
+    /// Whether the process that opened it last was refused something.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.content().failed
     }
 
     /// The process died: what it wrote stays, and it writes nothing more (a killed process runs no destructors).
@@ -105,6 +142,7 @@ impl HostDisk {
         let mut content = self.content();
         *content = Content {
             opening: content.opening + 1,
+            trouble: content.trouble,
             ..Content::default()
         };
     }
@@ -129,8 +167,18 @@ impl OpenDisk {
         }
     }
 
-    fn change(&self, change: Change) -> io::Result<()> {
+    /// The disk, unless it is in this trouble.
+    fn unless(&self, trouble: Trouble, why: io::ErrorKind) -> io::Result<MutexGuard<'_, Content>> {
         let mut content = self.mine()?;
+        if content.trouble == Some(trouble) {
+            content.failed = true;
+            return Err(why.into());
+        }
+        Ok(content)
+    }
+
+    fn change(&self, change: Change) -> io::Result<()> {
+        let mut content = self.unless(Trouble::Full, io::ErrorKind::StorageFull)?;
         change.apply(&mut content.written);
         content.unsynced.push(change);
         Ok(())
@@ -166,7 +214,7 @@ impl StorageBackend for OpenDisk {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let mut guard = self.mine()?;
+        let mut guard = self.unless(Trouble::NoSync, io::ErrorKind::Other)?;
         let content = &mut *guard;
         for change in content.unsynced.drain(..) {
             change.apply(&mut content.synced);
@@ -194,6 +242,7 @@ mod tests {
         let database = Database::builder()
             .create_with_backend(disk.open())
             .unwrap();
+        disk.is_whole();
         let transaction = database.begin_write().unwrap();
         transaction
             .open_table(TABLE)
@@ -234,6 +283,7 @@ mod tests {
     fn an_unsynced_write_is_gone_after_a_loss_of_power_and_there_after_the_death_of_the_process() {
         let disk = HostDisk::default();
         let open = disk.open();
+        disk.is_whole();
         open.write(0, &[7; 8]).unwrap();
         disk.process_died();
         let mut read = [0; 8];
@@ -250,6 +300,35 @@ mod tests {
             disk.content().written.is_empty()
         });
         assert!(gone);
+    }
+
+    #[test]
+    fn a_full_disk_and_one_that_does_not_sync_refuse_until_they_are_well_and_keep_what_was_there() {
+        for trouble in [Trouble::Full, Trouble::NoSync] {
+            let disk = HostDisk::default();
+            let database = put(&disk, 1);
+            assert!(!disk.has_failed());
+            disk.set_trouble(Some(trouble));
+            let transaction = database.begin_write().unwrap();
+            let written = transaction.open_table(TABLE).unwrap().insert(2, 2).is_ok();
+            assert!(!(written && transaction.commit().is_ok()), "{trouble:?}");
+            assert!(disk.has_failed(), "{trouble:?}");
+            disk.process_died();
+            drop(database);
+            disk.set_trouble(None);
+            assert!(get(&disk, 1), "{trouble:?}");
+            assert!(!disk.has_failed(), "another process");
+        }
+    }
+
+    #[test]
+    fn a_store_that_was_never_finished_is_begun_anew() {
+        let disk = HostDisk::default();
+        disk.open().write(0, &[7; 8]).unwrap();
+        disk.process_died();
+        assert_eq!(disk.open().len().unwrap(), 0);
+        drop(put(&disk, 1));
+        assert!(get(&disk, 1));
     }
 
     #[test]

@@ -1,15 +1,19 @@
 //! `cargo sim`: seeds in, broken promises out.
 
 mod crew;
+mod progress;
 mod report;
 
 use std::ops::Range;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 use had_sim::plant::Planted;
 use had_sim::run::Options;
 use had_sim::story::Story;
+
+use progress::{Asked, Kept};
 
 /// Runs the real core and the real consensus in virtual time, one seed after the other, and checks what is promised.
 #[derive(Parser, Debug)]
@@ -24,8 +28,8 @@ struct Arguments {
     /// So many nodes; 3, and in some seeds 5, where it is not given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(3..=9))]
     nodes: Option<u64>,
-    /// The length of each run, in heartbeats of 100 ms.
-    #[arg(long, value_name = "K", default_value_t = 600, value_parser = clap::value_parser!(u64).range(150..=100_000))]
+    /// The length of each run, in heartbeats of 100 ms; a short one takes longer to heal after its faults.
+    #[arg(long, value_name = "K", default_value_t = 600, value_parser = clap::value_parser!(u64).range(60..=100_000))]
     heartbeats: u64,
     /// Which faults.
     #[arg(long, value_name = "STORY", value_enum, default_value_t)]
@@ -39,6 +43,9 @@ struct Arguments {
     /// So many seeds at a time, each on a thread of its own.
     #[arg(long, value_name = "THREADS", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
     threads: u32,
+    /// Keeps in this file how far it has come, and goes on from there.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["plant", "history"])]
+    resume: Option<PathBuf>,
 }
 
 /// `A..B`, A before B.
@@ -67,13 +74,45 @@ impl Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let options = arguments.options();
-    let mut report = report::Report::new(options, arguments.history);
+    let asked = Asked::new(arguments.seeds.clone(), options, arguments.repeat);
+    let kept = arguments.resume.map(|file| Kept::open(file, asked));
+    let mut kept = match kept.transpose() {
+        Ok(kept) => kept,
+        Err(refused) => {
+            eprintln!("{refused}");
+            return ExitCode::from(REFUSED);
+        }
+    };
+    let tally = kept.as_ref().map(Kept::tally).unwrap_or_default();
+    let rest = arguments.seeds.start + tally.seeds..arguments.seeds.end;
+    if tally.seeds > 0 {
+        println!(
+            "{} seeds were run before; {} are left",
+            tally.seeds,
+            rest.end - rest.start
+        );
+    }
+    let mut report = report::Report::new(options, arguments.history, arguments.repeat, tally);
     crew::run(
-        arguments.seeds,
+        rest,
         options,
         arguments.repeat,
         arguments.threads,
-        |finished| report.take(finished),
+        |finished| {
+            let goes_on = report.take(finished);
+            if let Some(kept) = &mut kept {
+                kept.note(report.tally());
+            }
+            goes_on
+        },
     );
+    if let Some(kept) = kept
+        && let Err(error) = kept.write(report.tally())
+    {
+        eprintln!("the progress could not be kept: {error}");
+    }
     report.verdict()
 }
+
+/// The exit code where the progress file belongs to something else: as of wrong arguments.
+const REFUSED: u8 = 2;

@@ -1,4 +1,12 @@
 //! The network between hosts: when, how often and whether a message arrives.
+//!
+//! What the real transport can do, and this one does:
+//! - Daemons hold two connections or more to each peer. On one of them frames keep their order; a frame on another, or on the
+//!   next after one broke, may overtake it. An ask goes over all of them, so it comes twice. Nothing else is sent twice on
+//!   purpose, but a few frames are here all the time, and many in disorder: the core is told that they may.
+//! - A call of the consensus is one request and one answer. Where the answer does not come soon the request goes over the
+//!   next connection too: it may arrive twice, the second time after a newer request. The first answer counts.
+//! - A lost segment is sent again after 200 ms, or its connection breaks and what was on it is lost.
 
 use std::time::Duration;
 
@@ -20,8 +28,17 @@ const RETRANSMISSION_NS: u64 = 200_000_000;
 pub enum Carriage {
     /// A frame on a stream between daemons; rarely comes twice, because the core says things again.
     Frame,
-    /// A request of the consensus or its answer: once or not at all.
+    /// A request of the consensus or its answer, on one connection: once or not at all.
     Call,
+}
+
+/// What becomes of messages that take different ways.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Disorder {
+    /// So many frames in a thousand come twice, besides the usual few.
+    pub twice_per_mille: u64,
+    /// Each message takes up to so much longer than another.
+    pub up_to: Duration,
 }
 
 /// One direction between two hosts.
@@ -30,6 +47,7 @@ struct Link {
     cut: u32,
     loss_per_mille: u64,
     slower: u64,
+    disorder: Disorder,
     held_until: u64,
     /// When the last call arrives.
     last_call: u64,
@@ -81,7 +99,8 @@ impl Network {
         if link.cut > 0 {
             return [None, None];
         }
-        let mut arrival = now + link.slower + self.delay();
+        let apart = nanos(link.disorder.up_to);
+        let mut arrival = now + link.slower + self.delay() + self.dice.between(0, apart);
         if self.dice.chance(link.loss_per_mille) {
             // Either the connection is rebuilt and the message gone, or TCP sends the segment again.
             if !self.calls_in_order && self.dice.chance(500) {
@@ -94,8 +113,9 @@ impl Network {
             arrival = arrival.max(link.last_call + 1);
             self.link(from, to).last_call = arrival;
         }
-        let twice = carriage == Carriage::Frame && self.dice.chance(self.duplicates_per_mille);
-        let second = twice.then(|| arrival + self.delay());
+        let duplicates = self.duplicates_per_mille + link.disorder.twice_per_mille;
+        let twice = carriage == Carriage::Frame && self.dice.chance(duplicates);
+        let second = twice.then(|| arrival + self.delay() + self.dice.between(0, apart));
         [Some(arrival), second]
     }
 
@@ -136,6 +156,17 @@ impl Network {
     /// Lets every message of one direction take longer.
     pub fn slow_down(&mut self, from: usize, to: usize, by: Duration) {
         self.link(from, to).slower = nanos(by);
+    }
+
+    /// Lets messages of one direction come in another order, and twice.
+    pub fn disorder(&mut self, from: usize, to: usize, disorder: Disorder) {
+        self.link(from, to).disorder = disorder;
+    }
+
+    /// Whether calls of one direction come in their order.
+    #[must_use]
+    pub fn keeps_calls_in_order(&self) -> bool {
+        self.calls_in_order
     }
 
     /// Holds everything that is sent in one direction until a true time, then lets it all arrive.
@@ -188,6 +219,20 @@ mod tests {
         };
         assert_eq!(twice(Carriage::Call), 0);
         assert!(twice(Carriage::Frame) > 0);
+    }
+
+    #[test]
+    fn in_disorder_a_message_overtakes_another_and_many_come_twice() {
+        let mut network = network();
+        let disorder = Disorder {
+            twice_per_mille: 500,
+            up_to: Duration::from_millis(10),
+        };
+        network.disorder(0, 1, disorder);
+        let sent = (0..1_000).map(|_| network.send(0, 0, 1, Carriage::Frame));
+        let sent: Vec<_> = sent.collect();
+        assert!(sent.iter().filter(|[_, second]| second.is_some()).count() > 400);
+        assert!(sent.windows(2).any(|pair| pair[0][0] > pair[1][0]));
     }
 
     #[test]

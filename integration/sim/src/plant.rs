@@ -8,7 +8,7 @@ use had_core::ids::{Epoch, GroupName, NodeName};
 use had_core::plant::Plant;
 use had_core::ports::Event;
 use had_core::spec::PolicySpec;
-use had_core::state::{Entry, Step};
+use had_core::state::{Configuration, Entry, State, Step};
 use had_core::time::BootTime;
 use had_policies::Cause;
 
@@ -35,6 +35,30 @@ pub enum Planted {
     DisplacedStays,
     /// A later life of a daemon takes what a killed one left open for shut.
     InheritedGateForgotten,
+    /// A lease counts from the receipt of its grant, not from when it was asked for.
+    LeaseCountedFromReceipt,
+    /// A new leader's hold is shortened by what it has waited since it was last granted its own lease.
+    HoldShortened,
+    /// A leader decides about a node, and revokes its lease only when the decision is applied.
+    DecidedInTwoSteps,
+    /// The index of a grant leaves out what this leader has proposed about the node.
+    OwnProposalsLeftOut,
+    /// A host with an empty disk takes part as the voter that it was.
+    WipedVotesUnderItsOldId,
+    /// Another length of the lease rules at once, though leases of the former one still run.
+    LeaseLengthChangedAtOnce,
+    /// The gate counts from the write of a deadline: a late write opens it.
+    RelativeGateTimeout,
+    /// The gate goes with the daemon that put it up: where that is killed, its addresses pass.
+    UnpinnedGate,
+    /// A snapshot leaves the queues out.
+    QueueLostInASnapshot,
+    /// A gate shuts a moment after it was said to be shut.
+    StopConfirmedBeforeItHappened,
+    /// A vote is on the disk some time after it was given.
+    VoteWrittenAfterItWasSent,
+    /// The guard ends with the daemon.
+    GuardDiesWithTheDaemon,
 }
 
 impl Planted {
@@ -46,12 +70,55 @@ impl Planted {
             Self::NewLeaderDoesNotHold => Some(Plant::NewLeaderDoesNotHold),
             Self::IndexIgnored => Some(Plant::IndexIgnored),
             Self::ReleaseNotBinding => Some(Plant::ReleaseNotBinding),
+            Self::LeaseCountedFromReceipt => Some(Plant::LeaseCountedFromReceipt),
+            Self::HoldShortened => Some(Plant::HoldShortened),
+            Self::DecidedInTwoSteps => Some(Plant::DecidedInTwoSteps),
+            Self::OwnProposalsLeftOut => Some(Plant::OwnProposalsLeftOut),
             Self::PipelinedAcknowledgement
             | Self::LeaderRestored
             | Self::QueueForgetsItsOrder
             | Self::QueueLostInARestart
             | Self::DisplacedStays
-            | Self::InheritedGateForgotten => None,
+            | Self::InheritedGateForgotten
+            | Self::WipedVotesUnderItsOldId
+            | Self::LeaseLengthChangedAtOnce
+            | Self::RelativeGateTimeout
+            | Self::UnpinnedGate
+            | Self::QueueLostInASnapshot
+            | Self::StopConfirmedBeforeItHappened
+            | Self::VoteWrittenAfterItWasSent
+            | Self::GuardDiesWithTheDaemon => None,
+        }
+    }
+
+    /// The checks that it proves: it counts as found where one of these sees it. That a group does not run, or that an engine
+    /// notices the mistake by itself, proves no check of safety.
+    #[must_use]
+    pub fn proves(self) -> &'static [&'static str] {
+        match self {
+            Self::QueueForgetsItsOrder | Self::QueueLostInARestart | Self::QueueLostInASnapshot => {
+                &["fifo"]
+            }
+            Self::DisplacedStays => &["relations"],
+            Self::GuardDiesWithTheDaemon => &["guarded"],
+            Self::PipelinedAcknowledgement => &["quorum_clock", "single_owner"],
+            Self::WipedVotesUnderItsOldId | Self::VoteWrittenAfterItWasSent => {
+                &["decided_moves", "quorum_clock", "single_owner"]
+            }
+            Self::RecordEndedTooEarly
+            | Self::NewLeaderDoesNotHold
+            | Self::IndexIgnored
+            | Self::LeaderRestored
+            | Self::ReleaseNotBinding
+            | Self::InheritedGateForgotten
+            | Self::LeaseCountedFromReceipt
+            | Self::HoldShortened
+            | Self::DecidedInTwoSteps
+            | Self::OwnProposalsLeftOut
+            | Self::LeaseLengthChangedAtOnce
+            | Self::RelativeGateTimeout
+            | Self::UnpinnedGate
+            | Self::StopConfirmedBeforeItHappened => &["single_owner"],
         }
     }
 
@@ -96,12 +163,25 @@ impl Planted {
         }
     }
 
-    /// Spoils what a leader is about to propose.
-    pub fn spoil(self, entry: &mut Entry) {
-        if self == Self::DisplacedStays {
-            entry.steps.retain(
+    /// Spoils what a leader is about to propose, by the state that it has applied and its own file.
+    pub fn spoil(self, entry: &mut Entry, state: &State, file: &Configuration) {
+        match self {
+            Self::DisplacedStays => entry.steps.retain(
                 |step| !matches!(step, Step::Move(change) if change.cause == Cause::Displaced),
-            );
+            ),
+            Self::LeaseLengthChangedAtOnce => {
+                let timing = file.spec.timing;
+                let Some(config) = state.config.as_deref() else {
+                    return;
+                };
+                if config.spec.timing != timing {
+                    let mut config = config.clone();
+                    config.spec.timing = timing;
+                    let config = Arc::new(config);
+                    entry.steps.push(Step::Configure { config });
+                }
+            }
+            _ => {}
         }
     }
 
@@ -111,6 +191,16 @@ impl Planted {
         Plants {
             pipelined_append: planted == Some(Self::PipelinedAcknowledgement),
             leader_restore: planted == Some(Self::LeaderRestored),
+            late_vote: planted == Some(Self::VoteWrittenAfterItWasSent),
         }
     }
+}
+
+/// A snapshot whose queues are empty.
+pub(crate) fn without_queues(snapshot: &[u8]) -> Vec<u8> {
+    let mut state: State = serde_json::from_slice(snapshot).expect("a replica wrote it");
+    for group in state.groups.values_mut() {
+        group.queue.clear();
+    }
+    serde_json::to_vec(&state).expect("a state has only text keys")
 }

@@ -12,12 +12,12 @@ use had_core::time::nanos;
 
 use crate::check::Violation;
 use crate::cluster::Cluster;
-use crate::faults::Fate;
+use crate::faults::{Dark, Fate};
 use crate::history::Line;
 use crate::plant::Planted;
 use crate::runtime::{Dice, Kernel, WORLD};
 use crate::spec::configuration;
-use crate::story::{HEARTBEAT, Story, switch_on};
+use crate::story::{Story, latest_end, switch_on};
 
 /// What a run needs to know besides its seed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,6 +51,8 @@ pub struct Outcome {
     pub moves: u64,
     /// What an open gate had left when it was renewed, where that was least and is watched.
     pub closest: Option<Duration>,
+    /// What a pair of faults brought, where that is the story.
+    pub dark: Option<Dark>,
 }
 
 impl fmt::Display for Outcome {
@@ -92,10 +94,10 @@ pub fn run(seed: u64, options: Options) -> Outcome {
     });
     let config = configuration(nodes, options.story, &mut dice);
     let settings = settings(&config, options.planted);
-    let end = options.heartbeats * nanos(HEARTBEAT);
+    let end = latest_end(options.heartbeats);
     let told = |cluster: Rc<Cluster>| {
         let fate = Fate::new(cluster, Dice::new(seed, 4));
-        options.story.told(fate, options.heartbeats)
+        options.story.told(fate, seed, options.heartbeats)
     };
     play(seed, config, settings, options.planted, end, told)
 }
@@ -146,6 +148,7 @@ where
     let kernel = Kernel::new(seed);
     let cluster = Cluster::new(Rc::clone(&kernel), seed, config, settings, planted);
     let entered = cluster.enter();
+    kernel.within(|| cluster.watch_addresses(seed));
     drop(kernel.spawn(WORLD, told(Rc::clone(&cluster))));
     let judge = Rc::clone(&cluster);
     // A panic ends a daemon; here it is a broken promise, told with what led to it.
@@ -153,7 +156,10 @@ where
         kernel.run_until(end, move || judge.has_ended());
     }));
     match ran {
-        Ok(()) => kernel.tear_down(),
+        Ok(()) => {
+            cluster.expect(ended(&cluster));
+            kernel.tear_down();
+        }
         Err(panic) => cluster.expect(Err(Violation {
             check: "panics",
             text: said(&*panic),
@@ -161,6 +167,17 @@ where
     }
     drop(entered);
     cluster.outcome(seed)
+}
+
+/// Whatever was to happen has: else nothing of what a story looks at in the end was looked at.
+fn ended(cluster: &Cluster) -> Result<(), Violation> {
+    if cluster.has_ended() {
+        return Ok(());
+    }
+    Err(Violation {
+        check: "ends",
+        text: "the run does not come to its end".to_owned(),
+    })
 }
 
 fn said(panic: &(dyn Any + Send)) -> String {
@@ -184,6 +201,7 @@ impl Cluster {
             leaders: checks.quorum_clock.count(),
             moves,
             closest: checks.no_lapse.closest(),
+            dark: self.dark(),
         }
     }
 }

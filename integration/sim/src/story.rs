@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use had_core::time::nanos;
 use openraft_rt::AsyncRuntime;
 
@@ -19,11 +20,15 @@ pub const LEASE: Duration = Duration::from_millis(300);
 /// All hosts are switched on within this time.
 const SWITCHED_ON_NS: u64 = 50_000_000;
 /// Within this time after the faults have ceased, and after the first boot, every group runs.
-const HEALING: Duration = Duration::from_secs(5);
+pub const HEALING: Duration = Duration::from_secs(5);
 /// A planned move may be under way just when it is looked: then it is looked again, so often.
 const LOOKS: u32 = 20;
 /// One fault in so many heartbeats: 54 in the usual 600.
 const HEARTBEATS_A_FAULT: u64 = 11;
+/// Faults strike for so long at least, also in a short run: longer than a lease, an election and a takeover.
+const SHORTEST_STRIKE: Duration = Duration::from_secs(2);
+/// The cluster's own way to the end of a run after its last fault, and as much again: then something hangs.
+const LONGEST_END: Duration = Duration::from_secs(20);
 
 /// Which faults a run meets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
@@ -33,25 +38,52 @@ pub enum Story {
     Everything,
     /// A quiet cluster that loses its leader, and nothing else, again and again: no gate may lapse.
     LeaderAlone,
+    /// An otherwise quiet cluster that meets two faults of two kinds, every pair in its turn, by the seed. What is told at the end
+    /// is how long groups were dark.
+    Pairs,
+    /// Everything, with clocks slewed beyond the margins: promises are broken, and that must be seen.
+    BentClocks,
+}
+
+/// When a run must be over at the latest.
+pub(crate) fn latest_end(heartbeats: u64) -> u64 {
+    heartbeats * nanos(HEARTBEAT) + nanos(LONGEST_END)
 }
 
 impl Story {
-    /// Boots, forms, suffers, heals.
-    pub(crate) async fn told(self, mut fate: Fate, heartbeats: u64) {
+    /// As the command line has it.
+    ///
+    /// # Panics
+    /// Never: every story can be named.
+    #[must_use]
+    pub fn name(self) -> String {
+        let value = self.to_possible_value().expect("no story is skipped");
+        value.get_name().to_owned()
+    }
+
+    /// Boots, forms, suffers, heals. It lasts for so many heartbeats, or longer where faults would have no time.
+    pub(crate) async fn told(self, mut fate: Fate, seed: u64, heartbeats: u64) {
         let cluster = Rc::clone(&fate.cluster);
+        fate.bends_clocks = self == Self::BentClocks;
         switch_on(&cluster, &mut fate.dice);
         runs_within(&cluster, HEALING).await;
         cluster.note("everything runs".into());
         look_at_pairs(&cluster);
         let end = heartbeats * nanos(HEARTBEAT);
         let until = end.saturating_sub(nanos(HEALING + HEARTBEAT * LOOKS));
+        let until = until.max(true_time() + nanos(SHORTEST_STRIKE));
         match self {
-            Self::Everything => fate.strike(heartbeats / HEARTBEATS_A_FAULT, until).await,
+            Self::Everything | Self::BentClocks => {
+                fate.strike(heartbeats / HEARTBEATS_A_FAULT, until).await
+            }
             Self::LeaderAlone => fate.strike_leaders(until).await,
+            Self::Pairs => fate.strike_a_pair(seed).await,
         }
         SimRuntime::sleep(HEALING).await;
         runs_within(&cluster, HEARTBEAT * LOOKS / 2).await;
         shows_what_is_so(&cluster).await;
+        cluster.note("everything runs, to the end".into());
+        cluster.end();
     }
 }
 

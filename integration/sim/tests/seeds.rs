@@ -1,8 +1,10 @@
 //! Whole runs: seeds repeat, promises hold, and a planted mistake is seen and told.
 
+use std::time::Duration;
+
 use had_sim::plant::Planted;
 use had_sim::run::{Options, run};
-use had_sim::story::Story;
+use had_sim::story::{HEARTBEAT, Story};
 
 fn options(heartbeats: u64) -> Options {
     Options {
@@ -45,6 +47,31 @@ fn every_promise_is_kept_with_three_nodes_and_with_five() {
             assert!(outcome.moves > 0, "{outcome}");
         }
     }
+}
+
+#[test]
+fn a_short_run_has_faults_too_and_heals() {
+    for seed in 0..10 {
+        let outcome = run(seed, options(60));
+        assert_eq!(outcome.broken, None, "seed {seed}");
+        assert!(outcome.faults >= 5, "{outcome}");
+        let last = outcome.history.last().map_or(0, |line| line.at);
+        let lasts = Duration::from_nanos(last);
+        assert!(lasts >= HEARTBEAT * 60, "{outcome}: {lasts:?}");
+    }
+}
+
+#[test]
+fn clocks_beyond_the_margins_break_the_promise_and_that_is_seen() {
+    let bent = Options {
+        story: Story::BentClocks,
+        ..options(600)
+    };
+    let found = (0..20)
+        .map(|seed| run(seed, bent))
+        .find_map(|run| run.broken);
+    let broken = found.expect("one of 20 seeds has two owners");
+    assert_eq!(broken.check, "single_owner");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod decided_moves;
 mod fifo;
+mod guarded;
 mod heals;
 mod no_lapse;
 mod quorum_clock;
@@ -14,6 +15,7 @@ use had_core::spec::ClusterSpec;
 
 pub use decided_moves::DecidedMoves;
 pub use fifo::{Fifo, takes_in_turn};
+pub use guarded::Guarded;
 pub use heals::{Stand, heals};
 pub use no_lapse::NoLapse;
 pub use quorum_clock::QuorumClock;
@@ -46,6 +48,8 @@ pub struct Checks {
     pub fifo: Fifo,
     /// Between groups.
     pub relations: Relations,
+    /// Behind S1, the guard.
+    pub guarded: Guarded,
     /// What the leases rest on.
     pub quorum_clock: QuorumClock,
     /// Part of L2, where it is watched.
@@ -61,6 +65,7 @@ impl Checks {
             decided_moves: DecidedMoves::default(),
             fifo: Fifo::default(),
             relations: Relations::default(),
+            guarded: Guarded::default(),
             quorum_clock: QuorumClock::default(),
             no_lapse: NoLapse::default(),
         }

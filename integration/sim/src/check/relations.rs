@@ -150,6 +150,7 @@ fn is_about(step: &Step, wrong: &Wrong) -> bool {
         | Step::Configure { .. }
         | Step::Lost { .. }
         | Step::Online { .. }
+        | Step::Stalled { .. }
         | Step::Drain { .. } => None,
     };
     group.is_some_and(|group| *group == wrong.group || *group == wrong.other)

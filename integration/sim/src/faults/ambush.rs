@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use had_core::message::Message;
 use had_core::ports::Command;
+use had_core::state::Step;
 use had_core::time::BootTime;
 
 use super::Fate;
@@ -34,6 +35,18 @@ pub enum Ambush {
         /// For this long.
         length: Duration,
     },
+    /// A new owner has everything up behind its shut gate, and says so: its daemon is killed.
+    StandbyDiesPrepared {
+        /// Until its daemon is started again.
+        back: Duration,
+    },
+    /// A leader writes another configuration: it is killed a moment later and is back after this long.
+    LeaderDiesConfiguring {
+        /// Between the proposal and the kill.
+        moment: Duration,
+        /// Until its daemon is started again.
+        back: Duration,
+    },
     /// A leader is about to answer an ask: it stands still before the answer leaves.
     LeaderFreezesAnswering {
         /// For this long.
@@ -52,6 +65,16 @@ impl Ambush {
             Self::OwnerDiesReleasing { .. } | Self::OwnerFreezesReleasing { .. } => {
                 matches!(command, Command::Gate { until, .. } if *until == BootTime::ZERO)
             }
+            Self::StandbyDiesPrepared { .. } => {
+                matches!(
+                    command,
+                    Command::Send {
+                        message: Message::Prepared { .. },
+                        ..
+                    }
+                )
+            }
+            Self::LeaderDiesConfiguring { .. } => configures(command),
             Self::LeaderFreezesAnswering { .. } => {
                 matches!(
                     command,
@@ -63,6 +86,14 @@ impl Ambush {
             }
         }
     }
+}
+
+fn configures(command: &Command) -> bool {
+    let Command::Propose { entry, .. } = command else {
+        return false;
+    };
+    let mut steps = entry.steps.iter();
+    steps.any(|step| matches!(step, Step::Configure { .. }))
 }
 
 impl Cluster {
@@ -79,7 +110,8 @@ impl Cluster {
         let Some(ambush) = sprung else { return };
         self.note_at(host, format!("ambush: {ambush:?}"));
         match ambush {
-            Ambush::LeaderDiesDeciding { moment, back } => {
+            Ambush::LeaderDiesDeciding { moment, back }
+            | Ambush::LeaderDiesConfiguring { moment, back } => {
                 let cluster = Rc::clone(self);
                 after(moment, move || {
                     if !cluster.has_ceased() && cluster.hosts[host].is_up() {
@@ -88,7 +120,7 @@ impl Cluster {
                     }
                 });
             }
-            Ambush::OwnerDiesReleasing { back } => {
+            Ambush::OwnerDiesReleasing { back } | Ambush::StandbyDiesPrepared { back } => {
                 self.hosts[host].interrupt(Interrupt::Kill(back));
             }
             Ambush::OwnerFreezesReleasing { length }
@@ -104,13 +136,14 @@ impl Fate {
     pub(super) fn lie_in_wait(&mut self) -> bool {
         let micros =
             |low, high, fate: &mut Self| Duration::from_micros(fate.dice.between(low, high));
-        let ambush = match self.dice.between(0, 6) {
-            0..3 => Ambush::LeaderDiesDeciding {
+        let ambush = match self.dice.between(0, 14) {
+            0..6 => Ambush::LeaderDiesDeciding {
                 moment: micros(0, 1_500, self),
                 back: micros(100, 60_000, self),
             },
-            3 => Ambush::OwnerDiesReleasing { back: self.away() },
-            4 => Ambush::OwnerFreezesReleasing {
+            6..8 => Ambush::OwnerDiesReleasing { back: self.away() },
+            8..10 => Ambush::StandbyDiesPrepared { back: self.away() },
+            10..12 => Ambush::OwnerFreezesReleasing {
                 length: self.length(),
             },
             _ => Ambush::LeaderFreezesAnswering {
@@ -118,7 +151,11 @@ impl Fate {
             },
         };
         self.cluster.fault(&format!("laid: {ambush:?}"));
-        self.cluster.ambushes.0.borrow_mut().push(ambush);
+        self.lay(ambush);
         true
+    }
+
+    pub(super) fn lay(&self, ambush: Ambush) {
+        self.cluster.ambushes.0.borrow_mut().push(ambush);
     }
 }

@@ -36,9 +36,9 @@ impl Fate {
         let cluster = &self.cluster;
         let leader = cluster.leading()?;
         let owns = |host| {
-            let groups = cluster.config.spec.groups.iter();
+            let groups = &cluster.config.spec.groups;
             groups
-                .into_iter()
+                .iter()
                 .any(|group| cluster.open_on(&group.name).contains(&host))
         };
         (cluster.runs().is_ok() && !owns(leader)).then_some(leader)

@@ -2,30 +2,39 @@
 //!
 //! | module | faults |
 //! | --- | --- |
-//! | `hosts` | daemons killed, frozen and ended; power lost; disks wiped; hosts asleep; clocks slewed |
+//! | `hosts` | daemons killed, frozen and ended; power lost; hosts asleep and stalled; clocks slewed |
+//! | `disks` | disks full, failing and lost |
+//! | `files` | other cluster files, at any moment |
 //! | `partitions` | everything that befalls the network |
 //! | `operators` | commands at any moment |
 //! | `leaders` | the leader lost alone, again and again |
 //! | `ambush` | faults that wait for the one moment at which they hurt most |
+//! | `pairs` | two faults of two kinds, every pair in its turn |
 //! | `steps` | a fault at one step of what daemons do |
 
 mod ambush;
+mod disks;
+mod files;
 mod hosts;
 mod leaders;
 mod operators;
+mod pairs;
 mod partitions;
 mod steps;
 
 use std::rc::Rc;
 use std::time::Duration;
 
+use had_core::ids::GroupName;
 use openraft_rt::AsyncRuntime;
 
 use crate::cluster::Cluster;
+use crate::plant::Planted;
 use crate::runtime::{Dice, SimRuntime, true_time};
 
 pub use ambush::{Ambush, Ambushes};
 pub use operators::{CommandIds, ask};
+pub use pairs::{Dark, pairs};
 pub use steps::{Steps, Strike};
 
 /// Faults last from here…
@@ -33,6 +42,10 @@ const SHORTEST_MS: u64 = 10;
 /// … doubled up to so many times: 2.56 to 5.12 s, cut to 3 s.
 const DOUBLINGS: u64 = 8;
 const LONGEST_MS: u64 = 3_000;
+/// Where a mistake is planted that shows under one fault: how many faults are of it.
+const FAVOURED_PER_MILLE: u64 = 400;
+/// Where clocks are bent: how many faults do it.
+const BENT_PER_MILLE: u64 = 250;
 
 /// The one who brings the faults of a run.
 #[derive(Debug)]
@@ -40,6 +53,10 @@ pub(crate) struct Fate {
     pub(crate) cluster: Rc<Cluster>,
     pub(crate) dice: Dice,
     commands: CommandIds,
+    /// How many files there were besides the first.
+    files: u32,
+    /// Clocks are slewed beyond the margins, and often.
+    pub(crate) bends_clocks: bool,
 }
 
 impl Fate {
@@ -48,6 +65,8 @@ impl Fate {
             cluster,
             dice,
             commands: CommandIds::default(),
+            files: 0,
+            bends_clocks: false,
         }
     }
 
@@ -66,20 +85,46 @@ impl Fate {
 
     /// One fault; `false` where the one that was drawn cannot be now.
     fn one_fault(&mut self) -> bool {
-        match self.dice.between(0, 100) {
-            0..14 => self.kill(),
-            14..19 => self.power_loss(),
-            19..33 => self.freeze(),
-            33..36 => self.suspend(),
-            36..40 => self.slew(),
-            40..43 => self.wipe(),
-            43..47 => self.terminate(),
-            47..63 => self.partition(),
-            63..70 => self.bad_network(),
-            70..72 => self.stall(),
-            72..75 => self.late_answers(),
-            75..88 => self.operator(),
+        if self.bends_clocks && self.dice.chance(BENT_PER_MILLE) {
+            return self.slew();
+        }
+        if let Some(planted) = self.cluster.planted
+            && self.dice.chance(FAVOURED_PER_MILLE)
+            && let Some(struck) = self.favoured(planted)
+        {
+            return struck;
+        }
+        match self.dice.between(0, 1_000) {
+            0..120 => self.kill(),
+            120..165 => self.power_loss(),
+            165..290 => self.freeze(),
+            290..310 => self.stall_host(),
+            310..335 => self.suspend(),
+            335..370 => self.slew(),
+            370..395 => self.wipe(),
+            395..405 => self.amnesia(),
+            405..440 => self.disk_trouble(),
+            440..470 => self.terminate(),
+            470..500 => self.another_file(),
+            500..630 => self.partition(),
+            630..650 => self.flapping(),
+            650..660 => self.swap(),
+            660..710 => self.bad_network(),
+            710..740 => self.stall(),
+            740..770 => self.late_answers(),
+            770..880 => self.operator(),
             _ => self.lie_in_wait(),
+        }
+    }
+
+    /// Some mistakes show only under one of the rarer faults: it strikes more often where they are planted.
+    fn favoured(&mut self, planted: Planted) -> Option<bool> {
+        match planted {
+            Planted::LeaseCountedFromReceipt => Some(self.stall()),
+            Planted::LeaseLengthChangedAtOnce => Some(self.another_file()),
+            Planted::VoteWrittenAfterItWasSent => Some(self.swap()),
+            Planted::WipedVotesUnderItsOldId => Some(self.amnesia()),
+            _ => None,
         }
     }
 
@@ -90,9 +135,8 @@ impl Fate {
         cluster.cease();
         cluster.network.borrow_mut().heal();
         for host in 0..cluster.hosts.len() {
-            let node = cluster.hosts[host].node;
-            cluster.kernel.set_suspended(node, false);
-            cluster.kernel.set_stopped(node, false);
+            cluster.wake(host);
+            cluster.hosts[host].disk.set_trouble(None);
             if cluster.hosts[host].is_leaving() {
                 cluster.end_daemon(host);
             }
@@ -121,9 +165,15 @@ impl Fate {
 
     /// A host whose gate is open.
     fn owner(&mut self) -> Option<usize> {
-        let groups = &self.cluster.config.spec.groups;
-        let group = groups[self.dice.index(groups.len())].name.clone();
+        let group = self.group();
         self.cluster.open_on(&group).first().copied()
+    }
+
+    /// Any group.
+    fn group(&mut self) -> GroupName {
+        let committed = self.cluster.committed();
+        let groups = &committed.spec.groups;
+        groups[self.dice.index(groups.len())].name.clone()
     }
 
     fn name(&self, host: usize) -> String {

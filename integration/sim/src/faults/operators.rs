@@ -45,8 +45,7 @@ impl Fate {
     pub(super) fn operator(&mut self) -> bool {
         let victim = self.victim();
         let node = self.cluster.hosts[victim].name.clone();
-        let groups = &self.cluster.config.spec.groups;
-        let group = groups[self.dice.index(groups.len())].name.clone();
+        let group = self.group();
         match self.dice.between(0, 12) {
             0 | 1 => self.command(Request::Failover { group, to: None }),
             2..5 => self.command(Request::Failover {

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, Either, select};
 use had_consensus::{CallError, Transport};
 use had_core::ids::{NodeName, VoterId};
 use had_core::message::{Ask, Message, Sender};
@@ -17,6 +17,10 @@ use crate::runtime::{SimRuntime, at, spawn_on};
 
 /// Independent connections to a peer: asks and answers travel on all of them.
 const PATHS: u64 = 2;
+/// A request that is not answered within this share of its deadline goes over the next connection too, as in the daemon…
+const HEDGE_SHARE: u32 = 4;
+/// … but not sooner than this.
+const HEDGE_MIN: Duration = Duration::from_millis(3);
 /// From one end of a socket to the other on the same host.
 const LOCAL: Duration = Duration::from_micros(20);
 
@@ -230,27 +234,46 @@ pub(super) struct SimTransport {
     pub(super) host: usize,
 }
 
+/// Sends a request on one connection.
+fn attempt(
+    host: usize,
+    to: VoterId,
+    name: &NodeName,
+    body: Vec<u8>,
+) -> Result<oneshot::Receiver<Result<Vec<u8>, CallError>>, CallError> {
+    let cluster = cluster::current();
+    let Some(peer) = cluster.host_of(name) else {
+        return Err(CallError::Unreachable("no such node".into()));
+    };
+    let (answer, answered) = oneshot::channel();
+    cluster.call(host, peer, to, body, answer);
+    Ok(answered)
+}
+
 impl Transport for SimTransport {
     fn call(
         &self,
         to: VoterId,
         name: &NodeName,
         body: Vec<u8>,
-        _deadline: Duration,
+        deadline: Duration,
     ) -> BoxFuture<'static, Result<Vec<u8>, CallError>> {
         let (host, name) = (self.host, name.clone());
+        let hedge = (deadline / HEDGE_SHARE).max(HEDGE_MIN);
         Box::pin(async move {
-            let (answer, answered) = oneshot::channel();
-            {
-                let cluster = cluster::current();
-                let Some(peer) = cluster.host_of(&name) else {
-                    return Err(CallError::Unreachable("no such node".into()));
-                };
-                cluster.call(host, peer, to, body, answer);
-            }
-            answered
-                .await
-                .unwrap_or_else(|_| Err(CallError::Unreachable("connection lost".into())))
+            let mut first = attempt(host, to, &name, body.clone())?;
+            let hedges = !cluster::current().network.borrow().keeps_calls_in_order();
+            let answered = match SimRuntime::timeout(hedge, &mut first).await {
+                Ok(answered) => answered,
+                Err(_) if hedges => {
+                    let second = attempt(host, to, &name, body)?;
+                    match select(first, second).await {
+                        Either::Left((answered, _)) | Either::Right((answered, _)) => answered,
+                    }
+                }
+                Err(_) => first.await,
+            };
+            answered.unwrap_or_else(|_| Err(CallError::Unreachable("connection lost".into())))
         })
     }
 

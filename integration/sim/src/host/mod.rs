@@ -2,10 +2,13 @@
 //!
 //! ```text
 //!  power ─▶ kernel: gates, addresses (outlive the daemon) ─▶ daemon: driver ─▶ had_core::Node
-//!        └▶ disk (outlives everything but a wipe)                └─▶ had_consensus::Consensus
+//!        ├▶ guard (outlives the daemon)                           └─▶ had_consensus::Consensus
+//!        └▶ disk, cluster file (outlive everything but a wipe)
 //! ```
 
+mod addresses;
 mod driver;
+mod guard;
 mod links;
 mod power;
 mod store_thread;
@@ -17,19 +20,25 @@ pub use power::booted;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use had_consensus::Consensus;
 use had_core::ids::{CommandId, GroupName, NodeName, RequestId, ResourceName, VoterId};
-use had_core::lease;
 use had_core::message::Sender;
-use had_core::ports::{Event, Reply, Request, ResourceStatus};
+use had_core::ports::{Event, Reply, Request};
+use had_core::state::{Configuration, State};
 use had_core::time::BootTime;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::cluster::Cluster;
+use addresses::{Key, Wish};
+
 use crate::disk::HostDisk;
+use crate::plant::Planted;
 use crate::runtime::{Clocks, Kernel, NodeIndex, SimRuntime};
+
+/// So many disks of one node have ids of their own.
+const VOTERS_A_NODE: u64 = 64;
 
 /// One host.
 #[derive(Debug)]
@@ -40,6 +49,8 @@ pub struct Host {
     pub node: NodeIndex,
     /// Its disk.
     pub disk: HostDisk,
+    /// Its cluster file.
+    file: RefCell<Arc<Configuration>>,
     inner: RefCell<Inner>,
 }
 
@@ -55,12 +66,18 @@ pub enum Interrupt {
 #[derive(Debug, Default)]
 struct Inner {
     powered: bool,
+    /// Everything on it stands still, and its clocks go on.
+    stalled: bool,
     /// The daemon is there, if only just starting.
     running: bool,
     /// In the kernel: they outlive the daemon.
     gates: BTreeMap<GroupName, BootTime>,
     /// In the kernel too.
-    addresses: BTreeSet<(GroupName, ResourceName)>,
+    addresses: BTreeSet<Key>,
+    /// Which addresses each group's slot of the gate guards.
+    guarded: BTreeMap<GroupName, BTreeSet<ResourceName>>,
+    /// Groups of which an operator takes care himself, as the guard was told.
+    left_alone: BTreeSet<GroupName>,
     process: Option<Process>,
     interrupt: Option<Interrupt>,
     lives: u64,
@@ -82,30 +99,35 @@ struct Process {
     consensus: Rc<Consensus<SimRuntime>>,
     waiting: BTreeMap<RequestId, oneshot::Sender<Reply>>,
     requests: u64,
-    wishes: BTreeMap<(GroupName, ResourceName), Wish>,
+    /// For every address that is configured.
+    wishes: BTreeMap<Key, Wish>,
     /// Groups of which an operator takes care himself: their addresses stay as they are.
     hands_off: BTreeSet<GroupName>,
-}
-
-/// What is wanted of an address.
-#[derive(Clone, Copy, Debug, Default)]
-struct Wish {
-    /// The latest counts.
-    number: u64,
-    up: bool,
 }
 
 impl Host {
     /// A host that is off.
     #[must_use]
-    pub fn new(name: NodeName, kernel: &Kernel) -> Self {
+    pub fn new(name: NodeName, file: Arc<Configuration>, kernel: &Kernel) -> Self {
         let node = kernel.add_node(Clocks::ideal());
         Self {
             name,
             node,
             disk: HostDisk::default(),
+            file: RefCell::new(file),
             inner: RefCell::default(),
         }
+    }
+
+    /// Its cluster file, as a daemon that starts now reads it.
+    #[must_use]
+    pub fn file(&self) -> Arc<Configuration> {
+        Arc::clone(&self.file.borrow())
+    }
+
+    /// An operator replaces its cluster file.
+    pub fn set_file(&self, file: Arc<Configuration>) {
+        self.file.replace(file);
     }
 
     /// Whether it has power.
@@ -178,8 +200,18 @@ impl Host {
     }
 
     /// The voter that an empty disk would become: legible, and never drawn twice.
-    fn fresh_voter(&self) -> VoterId {
-        VoterId(self.node as u64 * 16 + self.inner.borrow().wiped)
+    pub(crate) fn fresh_voter(&self, planted: Option<Planted>) -> VoterId {
+        let disk = match planted {
+            Some(Planted::WipedVotesUnderItsOldId) => 0,
+            _ => self.inner.borrow().wiped,
+        };
+        VoterId(self.node as u64 * VOTERS_A_NODE + disk)
+    }
+
+    /// The deadline in its kernel.
+    fn deadline(&self, group: &GroupName) -> BootTime {
+        let gates = &self.inner.borrow().gates;
+        gates.get(group).copied().unwrap_or(BootTime::ZERO)
     }
 
     /// Its daemon has started up.
@@ -190,22 +222,13 @@ impl Host {
         consensus: Rc<Consensus<SimRuntime>>,
         inherited: &BTreeMap<GroupName, BootTime>,
     ) {
-        let mut inner = self.inner.borrow_mut();
-        let there = inner.addresses.iter().cloned();
-        let wish = Wish {
-            number: 1,
-            up: true,
+        let mine = addresses::of_node(&self.file().spec, &self.name, &State::default());
+        let wish = |group: &GroupName| {
+            let found = inherited.contains_key(group);
+            if found { Wish::FOUND } else { Wish::default() }
         };
-        let wishes: BTreeMap<_, _> = there.map(|key| (key, wish)).collect();
-        for (group, resource) in wishes.keys().cloned() {
-            let status = ResourceStatus::Up("up".into());
-            // Both ends are alive: the daemon is just starting.
-            drop(inbox.send(Event::Resource {
-                group,
-                resource,
-                status,
-            }));
-        }
+        let wishes = mine.iter().map(|key| (key.clone(), wish(&key.0))).collect();
+        let mut inner = self.inner.borrow_mut();
         inner.process = Some(Process {
             life: inner.lives,
             sender,
@@ -216,6 +239,9 @@ impl Host {
             wishes,
             hands_off: inherited.keys().cloned().collect(),
         });
+        drop(inner);
+        self.says_ready(&mine);
+        self.says_what_is_up();
     }
 
     fn speaks_as(&self, sender: &Sender) {
@@ -263,56 +289,6 @@ impl Host {
         }
     }
 
-    /// A wish for a resource; the latest counts. Its number.
-    fn wishes(&self, group: &GroupName, resource: &ResourceName, up: bool) -> u64 {
-        let mut inner = self.inner.borrow_mut();
-        let Some(process) = inner.process.as_mut() else {
-            return 0;
-        };
-        let key = (group.clone(), resource.clone());
-        let wish = process.wishes.entry(key).or_default();
-        let number = wish.number + 1;
-        *wish = Wish { number, up };
-        number
-    }
-
-    /// The wish comes true, if it is still the latest, unless an operator takes care of the group. What the address does
-    /// then.
-    fn fulfils(&self, group: &GroupName, resource: &ResourceName, number: u64) -> Option<bool> {
-        let mut inner = self.inner.borrow_mut();
-        let key = (group.clone(), resource.clone());
-        let process = inner.process.as_ref()?;
-        let wish = process.wishes.get(&key)?;
-        let (up, touches) = (wish.up, !process.hands_off.contains(group));
-        if wish.number != number {
-            return None;
-        }
-        match (touches, up) {
-            // Nothing is said of a wish that does not come true.
-            (false, _) => return (inner.addresses.contains(&key) == up).then_some(up),
-            (true, true) => inner.addresses.insert(key),
-            (true, false) => inner.addresses.remove(&key),
-        };
-        Some(up)
-    }
-
-    /// An operator takes care of a group, or no longer. The wishes that count again.
-    fn hands_off(&self, group: &GroupName, on: bool) -> Vec<(ResourceName, bool)> {
-        let mut inner = self.inner.borrow_mut();
-        let Some(process) = inner.process.as_mut() else {
-            return Vec::new();
-        };
-        if on {
-            process.hands_off.insert(group.clone());
-            return Vec::new();
-        }
-        process.hands_off.remove(group);
-        let wishes = process.wishes.iter().filter(|((of, _), _)| of == group);
-        wishes
-            .map(|((_, resource), wish)| (resource.clone(), wish.up))
-            .collect()
-    }
-
     /// Asks its daemon to check what it would show an operator, after its next turn.
     pub fn ask_to_show(&self) {
         self.inner.borrow_mut().asked_to_show = true;
@@ -326,41 +302,5 @@ impl Host {
     #[must_use]
     pub fn has_shown(&self) -> bool {
         !self.inner.borrow().asked_to_show
-    }
-}
-
-impl Cluster {
-    /// What a daemon does first: what a killed life was granted goes on, every other gate is shut, every other address gone.
-    fn inherits(&self, host: usize, empty_disk: bool) -> BTreeMap<GroupName, BootTime> {
-        let (now, lease) = (self.boot(host), self.config.spec.timing.lease);
-        let (open, shut): (BTreeMap<_, _>, BTreeMap<_, _>) = {
-            let gates = self.hosts[host].inner.borrow().gates.clone();
-            let inherits = |until| lease::is_inherited(until, now, lease, empty_disk);
-            gates.into_iter().partition(|(_, until)| inherits(*until))
-        };
-        for group in shut.keys() {
-            self.write_gate(host, group, BootTime::ZERO);
-        }
-        let addresses = &mut self.hosts[host].inner.borrow_mut().addresses;
-        addresses.retain(|(group, _)| open.contains_key(group));
-        open
-    }
-
-    /// One store into the kernel's map.
-    fn write_gate(&self, host: usize, group: &GroupName, until: BootTime) {
-        let former = {
-            let gates = &mut self.hosts[host].inner.borrow_mut().gates;
-            gates.insert(group.clone(), until).unwrap_or(BootTime::ZERO)
-        };
-        let lapsed = {
-            let no_lapse = &mut self.checks.borrow_mut().no_lapse;
-            no_lapse.written(group, former, self.boot(host))
-        };
-        self.expect(lapsed);
-        let checked = {
-            let single_owner = &mut self.checks.borrow_mut().single_owner;
-            single_owner.written(group, host, until, |host| self.boot(host))
-        };
-        self.expect(checked);
     }
 }

@@ -70,6 +70,12 @@ impl Kernel {
         self.release(node);
     }
 
+    /// Whether a host is suspended.
+    #[must_use]
+    pub fn is_suspended(&self, node: NodeIndex) -> bool {
+        self.nodes.borrow()[node].suspended.is_some()
+    }
+
     /// Slews `CLOCK_MONOTONIC` and `CLOCK_BOOTTIME` together, from now on.
     pub fn slew(&self, node: NodeIndex, rate: Rate) {
         let now = self.now.get();

@@ -1,7 +1,7 @@
 //! The executor itself: one ready queue, true time, happenings.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -22,6 +22,9 @@ pub const WORLD: NodeIndex = 0;
 /// Polls at one moment of true time after which something is taken to run in a circle. A busy moment has some hundred.
 const POLLS_A_MOMENT: u64 = 2_000_000;
 
+/// So many polls show who is in such a circle.
+const CIRCLE: u64 = 1_000;
+
 /// Something that happens at a true time, whatever any node does.
 pub(super) type Happening = Box<dyn FnOnce()>;
 
@@ -33,6 +36,8 @@ pub(super) struct Task {
     pub(super) node: NodeIndex,
     pub(super) work: Option<Work>,
     waker: Arc<TaskWaker>,
+    /// Its future's type, for whoever looks for a task that never rests.
+    what: &'static str,
 }
 
 /// The executor of one run.
@@ -133,6 +138,7 @@ impl Kernel {
             node,
             work: Some(work),
             waker,
+            what: std::any::type_name::<F>(),
         });
         handle
     }
@@ -180,6 +186,12 @@ impl Kernel {
         task.work
     }
 
+    /// Does something before the run, as a happening would.
+    pub fn within<T>(self: &Rc<Self>, what: impl FnOnce() -> T) -> T {
+        let _installed = self.install();
+        self.as_node(WORLD, what)
+    }
+
     /// Runs until true time `end`, or until `enough` says so (asked before every step of time).
     pub fn run_until(self: &Rc<Self>, end: u64, enough: impl Fn() -> bool) {
         let _installed = self.install();
@@ -193,12 +205,21 @@ impl Kernel {
 
     fn drain(&self) {
         let mut polls = 0;
+        let mut circle = BTreeSet::new();
         while let Some(task) = self.ready.pop() {
             self.poll(task);
             polls += 1;
+            if polls >= POLLS_A_MOMENT - CIRCLE {
+                let tasks = self.tasks.borrow();
+                circle.extend(
+                    tasks[task.place]
+                        .as_ref()
+                        .map(|task| (task.node, task.what)),
+                );
+            }
             assert!(
                 polls < POLLS_A_MOMENT,
-                "something runs in a circle at {} ns",
+                "something runs in a circle at {} ns: {circle:#?}",
                 self.now.get()
             );
         }

@@ -5,7 +5,9 @@ mod relations;
 mod schemes;
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
+use had_core::ids::GroupName;
 use had_core::spec::{
     ClusterSpec, GroupSpec, InterfaceSpec, NodeSpec, OnQuorumLoss, PolicySpec, ResourceKind,
     ResourceSpec, Role, VipSpec,
@@ -25,13 +27,24 @@ const HARD_PER_MILLE: u64 = 400;
 /// Clusters with one group that goes on without a quorum.
 const KEEP_PER_MILLE: u64 = 150;
 
+/// Of the groups of a later file: those with a second address.
+const SECOND_ADDRESS_PER_MILLE: u64 = 150;
+/// Later files with another lease.
+const OTHER_LEASE_PER_MILLE: u64 = 500;
+/// Such leases: the shortest that is allowed, and long ones.
+const OTHER_LEASES: [Duration; 3] = [
+    Duration::from_millis(250),
+    Duration::from_millis(600),
+    Duration::from_millis(900),
+];
+
 /// A cluster file of one seed: one to four groups of any scheme with what they are to one another, sometimes a witness,
 /// sometimes capacities.
 #[must_use]
 pub fn configuration(nodes: usize, story: Story, dice: &mut Dice) -> Configuration {
     let names: Vec<String> = (1..=nodes).map(|number| format!("h{number}")).collect();
     match story {
-        Story::LeaderAlone => {
+        Story::LeaderAlone | Story::Pairs => {
             // A leader that owns nothing is rare where there are as many groups as nodes, and nothing moves back by itself.
             let group = group(0, schemes::idle_and_manual(&names, dice));
             file(
@@ -39,7 +52,7 @@ pub fn configuration(nodes: usize, story: Story, dice: &mut Dice) -> Configurati
                 vec![group],
             )
         }
-        Story::Everything => everything(&names, dice),
+        Story::Everything | Story::BentClocks => everything(&names, dice),
     }
 }
 
@@ -64,6 +77,36 @@ fn everything(names: &[String], dice: &mut Dice) -> Configuration {
         groups[keeps].on_quorum_loss = OnQuorumLoss::Keep;
     }
     file(nodes, groups)
+}
+
+/// Another file for a cluster that runs: the same nodes in the same roles, anything else of its groups; now and then another
+/// lease, which rules nowhere before the cluster is formed anew.
+#[must_use]
+pub fn another(former: &Configuration, hash: String, dice: &mut Dice) -> Configuration {
+    let mut spec = former.spec.clone();
+    let members = spec.nodes.iter().filter(|node| node.role == Role::Member);
+    let members: Vec<String> = members.map(|node| node.name.to_string()).collect();
+    let keeps = |name: &GroupName| {
+        let former = former.spec.group(name);
+        former.map_or(OnQuorumLoss::Stop, |group| group.on_quorum_loss)
+    };
+    spec.groups = (0..)
+        .zip(schemes::drawn(&members, dice))
+        .map(|(number, policy)| group(number, policy))
+        .collect();
+    for (number, group) in (0..).zip(&mut spec.groups) {
+        group.on_quorum_loss = keeps(&group.name);
+        if dice.chance(SECOND_ADDRESS_PER_MILLE) {
+            group.resources.push(address("vip2", 150 + number));
+        }
+    }
+    relations::draw(&mut spec.groups, dice);
+    if dice.chance(OTHER_LEASE_PER_MILLE) {
+        spec.timing.lease = *dice.pick(&OTHER_LEASES);
+    } else {
+        spec.timing.lease = LEASE;
+    }
+    Configuration { hash, spec }
 }
 
 /// Loads and capacities; every node can carry every group alone.
@@ -111,11 +154,6 @@ pub fn node(name: &str, role: Role) -> NodeSpec {
 /// A group with one address that is nothing to the others.
 #[must_use]
 pub fn group(number: u8, policy: PolicySpec) -> GroupSpec {
-    let vip = VipSpec {
-        address: Ipv4Addr::new(10, 77, 0, 100 + number).into(),
-        prefix: 24,
-        interface: InterfaceSpec::BySubnet,
-    };
     GroupSpec {
         name: format!("g{number}").into(),
         policy,
@@ -123,10 +161,19 @@ pub fn group(number: u8, policy: PolicySpec) -> GroupSpec {
         load: 1,
         with: Vec::new(),
         apart_from: Vec::new(),
-        resources: vec![ResourceSpec {
-            name: "vip".into(),
-            kind: ResourceKind::Vip(vip),
-        }],
+        resources: vec![address("vip", 100 + number)],
+    }
+}
+
+fn address(name: &str, last: u8) -> ResourceSpec {
+    let vip = VipSpec {
+        address: Ipv4Addr::new(10, 77, 0, last).into(),
+        prefix: 24,
+        interface: InterfaceSpec::BySubnet,
+    };
+    ResourceSpec {
+        name: name.into(),
+        kind: ResourceKind::Vip(vip),
     }
 }
 
@@ -145,7 +192,12 @@ mod tests {
 
     #[test]
     fn no_seed_draws_a_file_that_would_be_refused() {
-        for spec in drawn() {
+        let later = (0..1_000).map(|seed| {
+            let mut dice = Dice::new(seed, 3);
+            let first = configuration(3, Story::Everything, &mut dice);
+            another(&first, "two".into(), &mut dice).spec
+        });
+        for spec in drawn().chain(later) {
             assert_eq!(contradiction::in_groups(&spec.groups), None, "{spec:#?}");
             for group in &spec.groups {
                 let nodes = group.policy.nodes();
