@@ -37,6 +37,8 @@ pub struct Candidate {
 pub struct Event {
     /// Counts up by one.
     pub number: u64,
+    /// When the leader proposed it, UTC, to the millisecond.
+    pub at: String,
     /// What it is about.
     pub node: Option<String>,
     /// What it is about.

@@ -8,8 +8,10 @@
 //! | [`history`] | what `hactl explain` and `hactl events` say |
 //! | [`trial`] | one fault on one fresh cluster, measured |
 //! | [`figures`] | many trials: p50, 19 of 20, the worst, what was promised |
+//! | [`chaos`] | random faults for as long as wanted, and whether two nodes ever owned an address |
 //! | [`many`] | hundreds of groups on three nodes, one of which is lost |
 
+pub mod chaos;
 pub mod fault;
 pub mod figures;
 pub mod forecast;

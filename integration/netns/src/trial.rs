@@ -25,8 +25,10 @@ const BEFORE: Duration = Duration::from_millis(100);
 /// What one trial showed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Outcome {
-    /// The silence that the client saw, milliseconds.
+    /// The silence that the client of the IPv4 address saw, milliseconds.
     pub silence_ms: f64,
+    /// The silence that the client of the IPv6 address saw, milliseconds.
+    pub silence6_ms: f64,
     /// When the last answered ask before it was sent, milliseconds after the fault.
     pub begins_ms: f64,
     /// How late a thread ran that wanted to run every millisecond, at worst: the machine's own share, milliseconds.
@@ -88,14 +90,15 @@ const MARK: &str = "OUTCOME ";
 fn measure(fault: Fault) -> Result<Outcome> {
     let mut cluster = Cluster::settled(fault.spec())?;
     let stand = fault.prepare(&mut cluster)?;
-    let watch = Watch::on(&mut cluster, false)?;
+    let watch = Watch::on(&mut cluster, true)?;
     let clock = SystemTime::now();
     let at = fault.strike(&mut cluster, &stand)?;
     if fault.moves() {
         watch.successor(&cluster, &stand.owner, at, TAKEOVER)?;
     }
     pass(Instant::now(), AFTER)?;
-    let (silence, noise) = (watch.silence(at)?, watch.noise(at));
+    let (silence, silence6) = (watch.silence(at)?, watch.silence6(at)?);
+    let noise = watch.noise(at);
     fault.aftermath(&mut cluster, &stand, at)?;
     let unsafe_because = watch
         .is_safe(at, &stand.owner)
@@ -103,6 +106,7 @@ fn measure(fault: Fault) -> Result<Outcome> {
         .map(|error| format!("{error:#}"));
     Ok(Outcome {
         silence_ms: silence.length.as_secs_f64() * 1e3,
+        silence6_ms: silence6.length.as_secs_f64() * 1e3,
         begins_ms: match silence.from.checked_duration_since(at) {
             Some(after) => after.as_secs_f64() * 1e3,
             None => -(at - silence.from).as_secs_f64() * 1e3,

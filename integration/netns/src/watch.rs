@@ -81,6 +81,16 @@ impl Watch {
             .context("the client never heard anybody")
     }
 
+    /// The longest silence of the IPv6 address since `moment`.
+    ///
+    /// # Errors
+    /// Where it is not watched, or nobody was ever heard.
+    pub fn silence6(&self, moment: Instant) -> Result<Silence> {
+        let client = self.client6.as_ref().context("IPv6 is not watched")?;
+        let silence = client.record().silence_after(moment);
+        silence.context("the client never heard anybody")
+    }
+
     /// Waits until nobody has answered for longer than an answer may take; says since when.
     ///
     /// # Errors

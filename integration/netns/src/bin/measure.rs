@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Parser;
 use had_netns::fault::Fault;
 use had_netns::figures::{Figures, is_outlier};
-use had_netns::trial;
+use had_netns::trial::{self, Outcome};
 use had_rig::binaries::Binaries;
 
 /// Strikes fresh clusters with faults and measures what a client saw.
@@ -36,8 +36,8 @@ fn main() -> Result<ExitCode> {
         &arguments.fault
     };
     println!(
-        "{:<18}{:>5}{:>11}{:>11}{:>11}   promised (p50 / 19 of 20)",
-        "fault", "runs", "p50 ms", "19/20 ms", "max ms"
+        "{:<18}{:<6}{:>5}{:>11}{:>11}{:>11}   promised (p50 / 19 of 20)",
+        "fault", "", "runs", "p50 ms", "19/20 ms", "max ms"
     );
     let mut sound = true;
     for fault in faults {
@@ -50,6 +50,9 @@ fn main() -> Result<ExitCode> {
     })
 }
 
+/// What is looked at of a run, milliseconds.
+type Silence = fn(&Outcome) -> f64;
+
 /// All runs of one fault; whether every promise was kept.
 fn series(fault: Fault, arguments: &Arguments) -> bool {
     let start = Instant::now();
@@ -61,10 +64,11 @@ fn series(fault: Fault, arguments: &Arguments) -> bool {
                 sound &= outcome.unsafe_because.is_none();
                 if arguments.traces || is_outlier(fault, &outcome) {
                     let why = outcome.unsafe_because.as_deref().unwrap_or("");
-                    let (ms, from, to) = (outcome.silence_ms, &outcome.from, &outcome.to);
+                    let (ms, ms6) = (outcome.silence_ms, outcome.silence6_ms);
+                    let (from, to) = (&outcome.from, &outcome.to);
                     let trace = outcome.trace.join("\n    ");
                     remarks.push(format!(
-                        "run {run}: {ms:.1} ms, beginning {:.1} ms after the fault, {from} to {to} (this machine was late by {:.1} ms) {why}\n    {trace}",
+                        "run {run}: {ms:.1} ms (IPv6 {ms6:.1} ms), beginning {:.1} ms after the fault, {from} to {to} (this machine was late by {:.1} ms) {why}\n    {trace}",
                         outcome.begins_ms, outcome.noise_ms
                     ));
                 }
@@ -76,12 +80,19 @@ fn series(fault: Fault, arguments: &Arguments) -> bool {
             }
         }
     }
-    if let Some(figures) = Figures::of(&outcomes) {
+    let of_both: [(&str, Silence); 2] = [
+        ("IPv4", |outcome| outcome.silence_ms),
+        ("IPv6", |outcome| outcome.silence6_ms),
+    ];
+    for (family, silence) in of_both {
+        let Some(figures) = Figures::of(outcomes.iter().map(silence)) else {
+            continue;
+        };
         let promise = fault.promise();
         let word = |ms: Option<f64>| ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.0}"));
         let (p50, most, max) = (figures.p50_ms, figures.most_ms, figures.max_ms);
         println!(
-            "{fault:<18}{:>5}{p50:>11.1}{most:>11.1}{max:>11.1}   {} / {}   ({:.0} s)",
+            "{fault:<18}{family:<6}{:>5}{p50:>11.1}{most:>11.1}{max:>11.1}   {} / {}   ({:.0} s)",
             figures.runs,
             word(promise.p50_ms),
             word(promise.most_ms),
