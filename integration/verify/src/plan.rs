@@ -28,9 +28,9 @@ pub(crate) fn steps() -> Vec<Step> {
     steps! {
         "environment": 20 s because "it asks a few programs for their versions", needs [],
             "Rust with its components, a C compiler, what this user may do" => environment::run;
-        "crates": 90 s because "a clean machine downloads about 100 MB", needs ["environment"],
+        "crates": 70 s because "a clean machine downloads about 100 MB", needs ["environment"],
             "Cargo.lock fits the manifests and its crates are here" => cargo::crates;
-        "packages": 90 s because "apt-get downloads a few MB from a mirror that may be slow", needs [],
+        "packages": 70 s because "apt-get downloads a few MB from a mirror that may be slow", needs [],
             "the Debian packages that tests use; installed as root" => packages::run;
         "format": 10 s because "it only reads", needs ["environment"],
             "cargo fmt --all --check" => cargo::format;
@@ -52,7 +52,7 @@ pub(crate) fn steps() -> Vec<Step> {
             "the same seed gives the same history" => simulator::repeat;
         "plants": 100 s because "each ends at the first seed that finds it", needs ["build"],
             "each mistake planted by hand is found" => simulator::plants;
-        "netns": 275 s because "some sixty stories, one after the other, in real time", needs ["build", "packages"],
+        "netns": 315 s because "some sixty stories, one after the other, in real time, and half a minute of chaos", needs ["build", "packages"],
             "the real binaries in network namespaces, or on a kernel of their own, one test at a time" => suites::netns;
         "untouched": 10 s because "it only reads", needs [],
             "the tree is as it was before" => untouched::run;

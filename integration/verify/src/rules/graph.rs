@@ -6,7 +6,7 @@ use super::below;
 use super::metadata::{Metadata, Package};
 
 /// What each crate of ours may name among ours. A new crate says here where it stands.
-const MAY_NAME: [(&str, &[&str]); 15] = [
+const MAY_NAME: [(&str, &[&str]); 16] = [
     ("had-policies", &[]),
     ("had-proto", &[]),
     ("had-gate", &[]),
@@ -32,6 +32,7 @@ const MAY_NAME: [(&str, &[&str]); 15] = [
     ),
     ("had-rig", &[]),
     ("had-sim", &["had-consensus", "had-core", "had-policies"]),
+    ("had-model", &[]),
     ("had-netns", &["had-rig"]),
     ("had-uml", &["had-netns", "had-rig"]),
     ("had-demo", &["had-netns", "had-rig"]),
