@@ -5,7 +5,7 @@
 //!                                            └─ but for what a killed life was granted ─┘
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::Path;
 use std::sync::mpsc::Receiver;
@@ -177,7 +177,8 @@ pub async fn run(asked: &Run) -> Result<(), Problem> {
             ))
         })?
         .map(Arc::new);
-    if !vips::of(spec, &node).is_empty() {
+    let vips = vips::of(spec, &node, &BTreeSet::new());
+    if !vips.is_empty() {
         privileges::needed().map_err(Problem::Here)?;
     }
     let store = open_store(&asked.data_dir, &node)?;
@@ -195,7 +196,7 @@ pub async fn run(asked: &Run) -> Result<(), Problem> {
         spec,
     )
     .map_err(|error| here(&error))?;
-    let mine = vips::of(spec, &node).into_iter().map(|(group, ..)| group);
+    let mine = vips.into_iter().map(|(group, ..)| group);
     let (now, lease, empty) = (clock::now().boot, spec.timing.lease, store.is_blank());
     let inherited = gates
         .inherit(&mine.collect(), |until| {
@@ -560,7 +561,7 @@ async fn start_net(
     let settings = had_net::Settings {
         cluster: spec.name.clone(),
         node: node.clone(),
-        vips: vips::of(spec, node),
+        vips: vips::of(spec, node, &BTreeSet::new()),
         inherited: inherited.cloned().collect(),
     };
     let (events, links) = (inbox.clone(), inbox.clone());

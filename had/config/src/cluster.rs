@@ -80,7 +80,7 @@ pub(crate) fn read(file: &Section<'_>, folder: &Path, findings: &mut Findings) -
         local: Local {
             http,
             gate,
-            realtime: realtime.is_some_and(At::into_inner),
+            realtime: realtime.is_none_or(At::into_inner),
             tls,
             allow_insecure,
         },

@@ -152,7 +152,7 @@ mod tests {
             &[
                 ("HAD_HTTP", "127.0.0.1:9500"),
                 ("HAD_TLS_KEY", "/run/secrets/key"),
-                ("HAD_REALTIME", "true"),
+                ("HAD_REALTIME", "false"),
                 ("HAD_NODE", "h1"),
                 ("HTTP", "of somebody else"),
             ],
@@ -163,7 +163,7 @@ mod tests {
         assert_eq!(tls.key, Path::new("/run/secrets/key"));
         assert_eq!(Some(tls.ca), file.tls.map(|tls| tls.ca));
         assert_eq!(local.gate, file.gate);
-        assert_eq!((file.realtime, local.realtime), (false, true));
+        assert_eq!((file.realtime, local.realtime), (true, false));
     }
 
     #[test]

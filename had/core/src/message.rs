@@ -57,6 +57,9 @@ pub struct Ask {
     pub sequence: Sequence,
     /// The lease's length that the asker believes in: with another one it gets no grant.
     pub lease: Duration,
+    /// Asks to this leader before this one, sent since it was last heard to answer. Who is not heard to answer grants in vain.
+    #[serde(default)]
+    pub unanswered: u32,
     /// How it is, where that has changed since the last ask or a heartbeat has passed.
     pub report: Option<Report>,
 }
@@ -101,6 +104,8 @@ pub enum Refusal {
     NameTaken,
     /// The asker believes in another length of the lease.
     OtherLease,
+    /// The asker does not hear the answers.
+    Unheard,
 }
 
 impl std::fmt::Display for Refusal {
@@ -111,6 +116,7 @@ impl std::fmt::Display for Refusal {
             Self::NotAVoter => "this node's disk is not a voter of the cluster yet",
             Self::NameTaken => "another daemon under this name holds the lease",
             Self::OtherLease => "this node's lease has another length than the cluster's",
+            Self::Unheard => "this node did not hear the leader's answers",
         })
     }
 }

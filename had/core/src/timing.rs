@@ -44,6 +44,13 @@ impl Timing {
         self.lease / RENEWALS_A_LEASE
     }
 
+    /// A node that has asked so often without hearing an answer is granted nothing, for it would hear nothing of that either
+    /// while its record went on: half a lease. An answer that takes longer comes too late in any case.
+    #[must_use]
+    pub fn unheard_after(&self) -> u32 {
+        RENEWALS_A_LEASE / 2
+    }
+
     /// Between two heartbeats of the consensus.
     #[must_use]
     pub fn raft_heartbeat(&self) -> Duration {

@@ -131,7 +131,7 @@ async fn addresses(loaded: &Loaded, node: &NodeName, found: &mut Findings) {
     let settings = had_net::Settings {
         cluster: spec.name.clone(),
         node: node.clone(),
-        vips: vips::of(spec, node),
+        vips: vips::of(spec, node, &BTreeSet::new()),
         inherited: BTreeSet::new(),
     };
     match had_net::survey(&settings).await {

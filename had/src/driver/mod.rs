@@ -15,10 +15,12 @@ mod gates;
 mod outlets;
 mod stalls;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
+use had_core::ids::GroupName;
 use had_core::node::Node;
 use had_core::ports::Event;
 use had_core::state::State;
@@ -29,7 +31,7 @@ pub use gates::{Deadlines, Gates};
 pub use outlets::{CLUSTER_KEY, Outlets, Replies};
 use stalls::{Counters, Stalls};
 
-use crate::clock;
+use crate::{clock, vips};
 
 /// The gate is compared with the interfaces at every link event and this often.
 const COVER_EVERY: Duration = Duration::from_secs(3);
@@ -101,6 +103,8 @@ pub struct Driver {
     applied: watch::Sender<Arc<State>>,
     last_event: watch::Sender<u64>,
     cover_next: MonoTime,
+    /// The groups that this node owns although the configuration does not list it.
+    keeps: BTreeSet<GroupName>,
 }
 
 impl Driver {
@@ -122,6 +126,7 @@ impl Driver {
             applied,
             last_event,
             cover_next: clock::now().mono,
+            keeps: BTreeSet::new(),
         }
     }
 
@@ -238,11 +243,15 @@ impl Driver {
     /// A new configuration reaches the gate and the addresses before the core acts on it.
     fn adopt(&mut self, state: &Arc<State>) -> Result<(), String> {
         let known = self.applied.borrow().config.clone();
-        if state.config != known
-            && let Some(spec) = state.spec()
-        {
-            self.gates.adopt(spec)?;
-            self.outlets.adopt(spec);
+        if let Some(spec) = state.spec() {
+            let keeps = vips::kept(spec, &self.outlets.node, state);
+            if state.config != known {
+                self.gates.adopt(spec)?;
+            }
+            if state.config != known || keeps != self.keeps {
+                self.outlets.adopt(spec, &keeps);
+                self.keeps = keeps;
+            }
         }
         self.outlets.remember_cluster(state.cluster);
         self.applied.send_replace(Arc::clone(state));

@@ -1,10 +1,10 @@
 //! Where commands go: everything here returns at once, and what takes time runs on the runtime.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock};
 
 use had_consensus::{Consensus, Store, System};
-use had_core::ids::{ClusterId, LeaderId, NodeName, ProposalId, RequestId, VoterId};
+use had_core::ids::{ClusterId, GroupName, LeaderId, NodeName, ProposalId, RequestId, VoterId};
 use had_core::message::{Message, Sender};
 use had_core::ports::{Event, ProposeError, Reply, Via};
 use had_core::spec::ClusterSpec;
@@ -109,8 +109,8 @@ impl Outlets {
         });
     }
 
-    pub(super) fn adopt(&self, spec: &ClusterSpec) {
-        self.net.configure(vips::of(spec, &self.node));
+    pub(super) fn adopt(&self, spec: &ClusterSpec, keeps: &BTreeSet<GroupName>) {
+        self.net.configure(vips::of(spec, &self.node, keeps));
     }
 
     pub(super) fn send(&self, to: &NodeName, message: Message) {

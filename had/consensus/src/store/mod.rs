@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{fs, io};
 
 use had_core::ids::VoterId;
-use redb::{Database, DatabaseError, StorageBackend, WriteTransaction};
+use redb::{Builder, Database, DatabaseError, StorageBackend, WriteTransaction};
 
 pub(crate) use log::LogStore;
 
@@ -22,6 +22,9 @@ use crate::wire::WireError;
 
 /// The file within the data directory.
 const FILE: &str = "consensus.redb";
+
+/// Bytes of the database's pages kept in memory: what one write touches.
+const CACHE: usize = 1 << 20;
 
 /// Where it is made.
 const BESIDE: &str = "consensus.redb.new";
@@ -123,7 +126,7 @@ impl Store {
         if !file.exists() {
             make(&directory.join(BESIDE), &file)?;
         }
-        let database = Database::create(file).map_err(refused)?;
+        let database = builder().create(file).map_err(refused)?;
         // The new file's name must be as durable as its content.
         fs::File::open(directory)
             .and_then(|entry| entry.sync_all())
@@ -137,9 +140,7 @@ impl Store {
     /// As [`Store::open`].
     pub fn with_backend(backend: impl StorageBackend, fresh: VoterId) -> Result<Self, OpenError> {
         Self::on(
-            Database::builder()
-                .create_with_backend(backend)
-                .map_err(refused)?,
+            builder().create_with_backend(backend).map_err(refused)?,
             fresh,
         )
     }
@@ -280,12 +281,19 @@ fn make(beside: &Path, file: &Path) -> Result<(), OpenError> {
     if let Some(error) = absent.filter(unless(io::ErrorKind::NotFound)) {
         return Err(OpenError::Directory(error));
     }
-    drop(Database::create(beside).map_err(refused)?);
+    drop(builder().create(beside).map_err(refused)?);
     let taken = fs::hard_link(beside, file).err();
     if let Some(error) = taken.filter(unless(io::ErrorKind::AlreadyExists)) {
         return Err(OpenError::Directory(error));
     }
     fs::remove_file(beside).map_err(OpenError::Directory)
+}
+
+/// Nothing is read once the store is open, so pages need not be kept: by itself the database keeps the whole file.
+fn builder() -> Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE);
+    builder
 }
 
 fn refused(error: DatabaseError) -> OpenError {

@@ -219,6 +219,9 @@ impl Leader {
         if self.is_deciding_about(&from.node) && !self.revokes_later {
             return refused(Refusal::Deciding);
         }
+        if ask.unanswered > self.timing.unheard_after() {
+            return refused(Refusal::Unheard);
+        }
         let (Some(permit), Some(own_entry)) = (permit, self.own_entry) else {
             return refused(Refusal::NoQuorum);
         };

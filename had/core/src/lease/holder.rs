@@ -21,6 +21,8 @@ pub struct Holder {
     /// The end of the lease that counts.
     until: BootTime,
     applied: u64,
+    /// Asks since the leader was last heard to answer.
+    unanswered: u32,
     /// Planted: grants count before their index is applied.
     index_ignored: bool,
 }
@@ -46,7 +48,19 @@ impl Holder {
         if self.asked.len() > OUTSTANDING {
             self.asked.pop_first();
         }
+        self.unanswered = self.unanswered.saturating_add(1);
         sequence
+    }
+
+    /// Asks before the last one that went unanswered, since an answer was heard or another leader was asked first.
+    #[must_use]
+    pub fn unanswered(&self) -> u32 {
+        self.unanswered.saturating_sub(1)
+    }
+
+    /// From now on another leader is asked, which has left nothing unanswered.
+    pub fn asks_another(&mut self) {
+        self.unanswered = 0;
     }
 
     /// A grant: the lease runs until the ask's send time + `duration`, once `index` is applied. Answers that come twice, or
@@ -55,6 +69,7 @@ impl Holder {
         let Some(sent) = self.asked.remove(&sequence) else {
             return;
         };
+        self.unanswered = 0;
         let until = sent + duration;
         if index <= self.applied || self.index_ignored {
             self.until = self.until.max(until);
@@ -66,7 +81,9 @@ impl Holder {
 
     /// A refused ask is over.
     pub fn refused(&mut self, sequence: Sequence) {
-        self.asked.remove(&sequence);
+        if self.asked.remove(&sequence).is_some() {
+            self.unanswered = 0;
+        }
     }
 
     /// Everything up to `index` is applied: grants that waited for it count now.
@@ -130,6 +147,30 @@ mod tests {
         assert_eq!(holder.until(), BootTime(1_150));
         holder.granted(second, Duration::from_secs(9), 0);
         assert_eq!(holder.until(), BootTime(1_150));
+    }
+
+    #[test]
+    fn asks_are_counted_until_an_answer_is_heard() {
+        let mut holder = Holder::default();
+        let first = holder.ask(BootTime(1_000));
+        assert_eq!(holder.unanswered(), 0, "the first one is just on its way");
+        holder.ask(BootTime(1_010));
+        let third = holder.ask(BootTime(1_020));
+        assert_eq!(holder.unanswered(), 2);
+        holder.granted(first, GRANT, 0);
+        holder.ask(BootTime(1_030));
+        assert_eq!(holder.unanswered(), 0);
+        holder.ask(BootTime(1_040));
+        holder.refused(Sequence(99));
+        holder.ask(BootTime(1_050));
+        assert_eq!(holder.unanswered(), 2, "that was no ask of this life");
+        holder.refused(third);
+        holder.ask(BootTime(1_060));
+        assert_eq!(holder.unanswered(), 0);
+        holder.ask(BootTime(1_070));
+        holder.asks_another();
+        holder.ask(BootTime(1_080));
+        assert_eq!(holder.unanswered(), 0);
     }
 
     #[test]

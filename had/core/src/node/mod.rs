@@ -419,6 +419,7 @@ impl Node {
         }
         if self.leadership.leader != leadership.leader {
             // Ask the new leader at once, and tell it everything.
+            self.holder.asks_another();
             self.next_ask = now.mono;
             self.next_report = now.mono;
         }

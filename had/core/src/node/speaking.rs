@@ -44,6 +44,7 @@ impl Node {
         let message = Message::Ask(Ask {
             sequence,
             lease: self.timing.lease,
+            unanswered: self.holder.unanswered(),
             report,
         });
         out.push(Command::Send {

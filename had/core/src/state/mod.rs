@@ -186,6 +186,15 @@ impl State {
             .map(|(name, _)| name)
     }
 
+    /// Whether a node owns a group, or has still to let it go: it has to do with it then, though a later configuration may
+    /// not list it any more. Where nobody else can take the group, it stays where it is.
+    #[must_use]
+    pub fn is_bound(&self, node: &NodeName, group: &GroupName) -> bool {
+        self.groups.get(group).is_some_and(|group| {
+            group.owner.as_ref() == Some(node) || group.unreleased.contains_key(node)
+        })
+    }
+
     /// The groups that a node owns.
     pub fn owned_by<'a>(&'a self, node: &'a NodeName) -> impl Iterator<Item = &'a GroupName> {
         self.groups

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+mod faults;
+
 use had_core::ids::{
     ClusterId, CommandId, GroupName, LeaderId, NodeName, ProcessId, RequestId, VoterId,
 };
@@ -52,6 +54,8 @@ pub(crate) struct Cluster {
     broken: BTreeSet<NodeName>,
     /// Nodes whose engine is dead: nothing is applied there any more.
     deaf: BTreeSet<NodeName>,
+    /// Nodes that no message reaches.
+    hears_nobody: BTreeSet<NodeName>,
 }
 
 impl Cluster {
@@ -82,6 +86,7 @@ impl Cluster {
             stuck: BTreeSet::new(),
             broken: BTreeSet::new(),
             deaf: BTreeSet::new(),
+            hears_nobody: BTreeSet::new(),
         };
         for node in own.spec.nodes.clone() {
             cluster.start(&node.name, &own, 1, BTreeMap::new());
@@ -242,47 +247,6 @@ impl Cluster {
         }
     }
 
-    /// Nothing reaches or leaves the node any more; its daemon goes on.
-    pub(crate) fn cut(&mut self, name: &str) {
-        self.cut.insert(name.into());
-    }
-
-    /// The node is reached again, and learns what it missed.
-    pub(crate) fn heal(&mut self, name: &str) {
-        let name = NodeName::from(name);
-        self.cut.remove(&name);
-        let (_, applied) = self.hosts[&name].node.state();
-        for (index, leader, state) in self
-            .log
-            .clone()
-            .into_iter()
-            .filter(|(index, ..)| *index > applied)
-        {
-            self.queue.push_back((
-                name.clone(),
-                Event::Applied {
-                    index,
-                    leader,
-                    state,
-                },
-            ));
-        }
-        let leadership = self.leadership(&name);
-        self.queue.push_back((name, Event::Leadership(leadership)));
-    }
-
-    /// The daemon of a node dies; its gates stay as they are.
-    pub(crate) fn kill(&mut self, name: &str) {
-        self.hosts.get_mut(&NodeName::from(name)).unwrap().up = false;
-    }
-
-    /// The daemon of a node gets no time for a while, and what reaches it meanwhile is lost.
-    pub(crate) fn starve(&mut self, name: &str, time: Duration) {
-        self.kill(name);
-        self.run(time);
-        self.hosts.get_mut(&NodeName::from(name)).unwrap().up = true;
-    }
-
     pub(crate) fn event(&mut self, name: &str, event: Event) {
         self.queue.push_back((name.into(), event));
     }
@@ -305,43 +269,6 @@ impl Cluster {
         );
     }
 
-    /// The resources of this group do not get down any more.
-    pub(crate) fn stick(&mut self, group: &str) {
-        self.stuck.insert(group.into());
-    }
-
-    /// The engine of this node has ended, its daemon has not.
-    pub(crate) fn deafen_to_decisions(&mut self, name: &str) {
-        self.deaf.insert(name.into());
-    }
-
-    /// Nothing starts on this node any more.
-    pub(crate) fn break_starts(&mut self, name: &str) {
-        self.broken.insert(name.into());
-    }
-
-    /// A daemon starts (again): another life with what the consensus remembers, and every gate shut.
-    pub(crate) fn restart(&mut self, name: &str, spec: ClusterSpec, life: u64) {
-        let own = Configuration {
-            hash: "one".to_owned(),
-            spec,
-        };
-        self.start(&name.into(), &own, life, BTreeMap::new());
-    }
-
-    /// The same with another file, under another hash; what a killed life left open is inherited.
-    pub(crate) fn restart_with_file(
-        &mut self,
-        name: &str,
-        spec: ClusterSpec,
-        hash: &str,
-        life: u64,
-    ) {
-        let hash = hash.to_owned();
-        let gates = self.left_open(name);
-        self.start(&name.into(), &Configuration { hash, spec }, life, gates);
-    }
-
     /// Until when a node's gate is open for a group; zero where it was shut.
     pub(crate) fn gate(&self, name: &str, group: &str) -> BootTime {
         let gates = &self.hosts[&NodeName::from(name)].gates;
@@ -356,20 +283,6 @@ impl Cluster {
         let mut gates = self.hosts[&NodeName::from(name)].gates.clone();
         gates.retain(|_, until| now < *until);
         gates
-    }
-
-    /// The same, and what a killed life left open is inherited.
-    pub(crate) fn restart_inheriting(&mut self, name: &str, spec: ClusterSpec, life: u64) {
-        self.restart_with_file(name, spec, "one", life);
-    }
-
-    /// The same, and it has not found out yet what it could start.
-    pub(crate) fn restart_unchecked(&mut self, name: &str, spec: ClusterSpec, life: u64) {
-        self.restart(name, spec, life);
-        let checked = |(to, event): &(NodeName, Event)| {
-            to.as_str() == name && matches!(event, Event::Ready { .. })
-        };
-        self.queue.retain(|queued| !checked(queued));
     }
 
     /// Runs until a group is open on this node alone.
@@ -601,7 +514,9 @@ impl Cluster {
     }
 
     fn deliver(&mut self, from: &NodeName, to: &NodeName, message: Message) {
-        if from != to && (self.cut.contains(from) || self.cut.contains(to)) {
+        let lost =
+            self.cut.contains(from) || self.cut.contains(to) || self.hears_nobody.contains(to);
+        if from != to && lost {
             return;
         }
         let sender = self.hosts[from].node.sender().clone();

@@ -58,6 +58,20 @@ fn a_silent_owner_is_succeeded_when_its_record_has_ended_and_never_overlaps() {
 }
 
 #[test]
+fn an_owner_that_hears_nobody_is_succeeded_though_it_is_heard() {
+    let mut cluster = Cluster::running(Failback::Manual);
+    cluster.run(ms(1_000));
+    cluster.lead("h2", 2);
+    cluster.run(ms(1_000));
+    assert_eq!(cluster.open(), ["h1"]);
+    cluster.deafen("h1");
+    // Half a lease until nothing is granted any more, and the record of the last grant.
+    let took = cluster.run_until_open("h2", ms(520));
+    assert!(took > ms(400), "{took:?}: its record cannot have ended");
+    assert_eq!(cluster.overlaps, 0);
+}
+
+#[test]
 fn a_node_that_returns_changes_nothing_where_failback_is_manual() {
     let mut cluster = Cluster::running(Failback::Manual);
     cluster.cut("h1");

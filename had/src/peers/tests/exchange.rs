@@ -54,6 +54,7 @@ fn an_answer_goes_back_on_the_stream_of_its_ask() {
     let ask = Ask {
         sequence: Sequence(3),
         lease: Duration::from_millis(300),
+        unanswered: 0,
         report,
     };
     h1.peers.send(&"h2".into(), &Message::Ask(ask.clone()));

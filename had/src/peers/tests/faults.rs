@@ -196,6 +196,7 @@ fn asked_over(from: &Node, to: &Node) -> BTreeSet<Via> {
     let ask = Ask {
         sequence: Sequence(1),
         lease: TIMING.lease,
+        unanswered: 0,
         report: None,
     };
     from.peers.send(&"h2".into(), &Message::Ask(ask));

@@ -75,6 +75,7 @@ fn round(h1: &Node, answers: &mpsc::Receiver<Sequence>, number: u64) -> Duration
     let ask = Ask {
         sequence: wanted,
         lease: TIMING.lease,
+        unanswered: 0,
         report: None,
     };
     h1.peers.send(&"h2".into(), &Message::Ask(ask));

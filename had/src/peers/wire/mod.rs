@@ -49,6 +49,7 @@ pub fn encode(message: &Message) -> Body {
             sequence: ask.sequence.0,
             lease_ns: nanos(ask.lease),
             report: ask.report.as_ref().map(report::encode),
+            unanswered: ask.unanswered,
         }),
         Message::Answer(answer) => Body::Answer(encode_answer(answer)),
         Message::Prepared { group, epoch } => Body::Prepared(v1::Prepared {
@@ -73,6 +74,7 @@ pub fn decode(body: Body) -> Result<Message, WireError> {
             sequence: Sequence(ask.sequence),
             lease: Duration::from_nanos(ask.lease_ns),
             report: ask.report.map(report::decode).transpose()?,
+            unanswered: ask.unanswered,
         }),
         Body::Answer(answer) => Message::Answer(decode_answer(&answer)?),
         Body::Prepared(v1::Prepared { group, epoch }) => Message::Prepared {
@@ -137,6 +139,7 @@ fn encode_refusal(refusal: &Refusal) -> v1::Refusal {
         Refusal::NotAVoter => v1::Refusal::NotAVoter,
         Refusal::NameTaken => v1::Refusal::NameTaken,
         Refusal::OtherLease => v1::Refusal::OtherLease,
+        Refusal::Unheard => v1::Refusal::Unheard,
     }
 }
 
@@ -147,6 +150,7 @@ fn decode_refusal(number: i32) -> Result<Refusal, WireError> {
         Ok(v1::Refusal::NotAVoter) => Refusal::NotAVoter,
         Ok(v1::Refusal::NameTaken) => Refusal::NameTaken,
         Ok(v1::Refusal::OtherLease) => Refusal::OtherLease,
+        Ok(v1::Refusal::Unheard) => Refusal::Unheard,
         Ok(v1::Refusal::Unspecified) | Err(_) => {
             return Err(WireError::Unknown {
                 message: "an answer",

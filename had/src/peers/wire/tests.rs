@@ -113,8 +113,10 @@ fn report() -> impl Strategy<Value = Report> {
 }
 
 fn outcome() -> impl Strategy<Value = Outcome> {
-    use Refusal::{Deciding, NameTaken, NoQuorum, NotAVoter, OtherLease};
-    let refusals = vec![NoQuorum, Deciding, NotAVoter, NameTaken, OtherLease];
+    use Refusal::{Deciding, NameTaken, NoQuorum, NotAVoter, OtherLease, Unheard};
+    let refusals = vec![
+        NoQuorum, Deciding, NotAVoter, NameTaken, OtherLease, Unheard,
+    ];
     prop_oneof![
         (any::<u64>(), any::<u64>()).prop_map(|(duration, index)| Outcome::Granted {
             duration: Duration::from_nanos(duration),
@@ -131,14 +133,16 @@ fn message() -> impl Strategy<Value = Message> {
     });
     prop_oneof![
         report().prop_map(Message::Heartbeat),
-        (any::<u64>(), any::<u64>(), of(report())).prop_map(|(sequence, lease, report)| {
-            let lease = Duration::from_nanos(lease);
-            Message::Ask(Ask {
-                sequence: Sequence(sequence),
-                lease,
-                report,
-            })
-        }),
+        (any::<u64>(), any::<u64>(), any::<u32>(), of(report())).prop_map(
+            |(sequence, lease, unanswered, report)| {
+                Message::Ask(Ask {
+                    sequence: Sequence(sequence),
+                    lease: Duration::from_nanos(lease),
+                    unanswered,
+                    report,
+                })
+            }
+        ),
         (any::<u64>(), leader, outcome()).prop_map(|(sequence, leader, outcome)| {
             Message::Answer(Answer {
                 sequence: Sequence(sequence),

@@ -39,18 +39,11 @@ impl Wish {
     };
 }
 
-/// The addresses of the groups that a node may own, and of those that it owns or has to let go although a later file does
-/// not list it: where nobody else can take such a group, it stays where it is.
+/// The addresses of the groups that a node may own, and of those to which it is bound although a later file does not list it.
 pub(super) fn of_node(spec: &ClusterSpec, node: &NodeName, state: &State) -> BTreeSet<Key> {
-    let entangled = |group: &GroupName| {
-        let decided = state.groups.get(group);
-        decided.is_some_and(|decided| {
-            decided.owner.as_ref() == Some(node) || decided.unreleased.contains_key(node)
-        })
-    };
     let groups = spec.groups.iter();
     groups
-        .filter(|group| group.policy.nodes().contains(&node) || entangled(&group.name))
+        .filter(|group| group.policy.nodes().contains(&node) || state.is_bound(node, &group.name))
         .flat_map(|group| {
             let resources = group.resources.iter();
             resources.map(|resource| (group.name.clone(), resource.name.clone()))
