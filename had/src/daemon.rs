@@ -1,7 +1,7 @@
 //! `had run`: everything put together, in the order in which it can fail without leaving anything half-done.
 //!
 //! ```text
-//!  file ─▶ certificates ─▶ store (lock) ─▶ ports ─▶ gate (shut) ─▶ addresses (strays gone) ─▶ peers ─▶ driver ─▶ consensus ─▶ socket
+//!  file ─▶ certificates ─▶ store (lock) ─▶ ports ─▶ gate (shut) ─▶ guard ─▶ addresses (strays gone) ─▶ peers ─▶ driver ─▶ consensus ─▶ socket
 //!                                            └─ but for what a killed life was granted ─┘
 //! ```
 
@@ -393,16 +393,18 @@ impl Daemon {
         let gates = begun.gates.insert(gates);
         if !owns_nothing(&spec, &node) {
             let setup = guard::Setup {
-                instance: gates.instance().to_owned(),
                 cluster: spec.name.clone(),
                 log_format: asked.log_format,
                 realtime: loaded.local.realtime,
                 patience: spec.timing.lease / 3,
+                directory: asked.data_dir.clone(),
             };
             let told = inbox.clone();
             // Before an address is there that it would have to take off.
             gates
-                .guard(setup, move |stands| told.event(Event::Guard(stands)))
+                .guard(setup, spec.timing.lease, move |stands| {
+                    told.event(Event::Guard(stands));
+                })
                 .map_err(|error| Problem::Here(format!("no guard can be set up: {error}")))?;
         }
         let net = start_net(&spec, &node, inherited.keys(), &inbox, gates.deadlines()).await?;

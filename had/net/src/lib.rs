@@ -66,12 +66,12 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use adapter::{Adapter, Parts};
-use addresses::Requests;
+use addresses::{Connection, Requests};
 use decode::Tag;
 use events::{Events, RECEIVE_BUFFER};
 use place::{obstacle, place};
 use reconcile::{Action, reconcile};
-use table::Table;
+use table::{AddressKey, Table};
 use wishes::Desk;
 
 /// `IFA_PROTO` of the addresses that we put on (Linux 5.18; `ip address show proto 72`). 0 to 3 are the kernel's,
@@ -262,36 +262,59 @@ pub async fn survey(settings: &Settings) -> Result<Vec<Result<String, String>>, 
     Ok(settings.vips.iter().map(|(_, _, vip)| meets(vip)).collect())
 }
 
-/// Takes these addresses off every interface where this cluster's daemon put them on, and returns which were there. For
-/// whoever does so in the daemon's place.
-///
-/// # Errors
-/// Where the kernel does not say what it has, or one would not go; the others are off then.
-pub async fn take_off(cluster: &str, addresses: &BTreeSet<IpAddr>) -> io::Result<Vec<IpAddr>> {
-    let (requests, _connection) = Requests::open(Tag::of(cluster))?;
-    let table = requests.dump().await?;
-    let ours = table.ours().filter(|key| addresses.contains(&key.address));
-    let removals = ours.map(|key| Action::Remove(*key)).collect();
-    let results = requests.perform(removals).await;
-    let refused = results.iter().find_map(|(_, result)| {
-        let error = result.as_ref().err()?;
-        Some(error.to_string())
-    });
-    // What counts is what is there now, whatever was answered.
-    let table = requests.dump().await?;
-    let left: Vec<IpAddr> = table
-        .ours()
-        .map(|key| key.address)
-        .filter(|address| addresses.contains(address))
-        .collect();
-    if left.is_empty() {
-        return Ok(results
-            .into_iter()
-            .map(|(action, _)| action.key().address)
-            .collect());
+/// Takes addresses off in the daemon's place.
+pub struct Remover {
+    requests: Requests,
+    _connection: Connection,
+}
+
+impl Remover {
+    /// For the addresses of this cluster, in the calling thread's network namespace.
+    ///
+    /// # Errors
+    /// Where netlink is not to be had.
+    pub fn open(cluster: &str) -> io::Result<Self> {
+        let (requests, _connection) = Requests::open(Tag::of(cluster))?;
+        Ok(Self {
+            requests,
+            _connection,
+        })
     }
-    let why = refused.unwrap_or_else(|| "the kernel did not answer".to_owned());
-    Err(io::Error::other(format!("{left:?} stay on: {why}")))
+
+    /// Takes those that are due off every interface where this cluster's daemon put them on, and returns which were there.
+    /// `is_due` is asked at the last moment.
+    ///
+    /// # Errors
+    /// Where the kernel does not say what it has, or one would not go; the others are off then.
+    pub async fn take_off(&mut self, is_due: impl Fn(IpAddr) -> bool) -> io::Result<Vec<IpAddr>> {
+        let table = self.requests.dump().await?;
+        let due: Vec<AddressKey> = table
+            .ours()
+            .filter(|key| is_due(key.address))
+            .copied()
+            .collect();
+        if due.is_empty() {
+            return Ok(Vec::new());
+        }
+        let removals = due.iter().copied().map(Action::Remove).collect();
+        let results = self.requests.perform(removals).await;
+        // What counts is what is there now, whatever was answered.
+        let table = self.requests.dump().await?;
+        let left: Vec<IpAddr> = table
+            .ours()
+            .filter(|key| due.contains(key) && is_due(key.address))
+            .map(|key| key.address)
+            .collect();
+        if left.is_empty() {
+            return Ok(due.into_iter().map(|key| key.address).collect());
+        }
+        let refused = results.iter().find_map(|(_, result)| {
+            let error = result.as_ref().err()?;
+            Some(error.to_string())
+        });
+        let why = refused.unwrap_or_else(|| "the kernel did not answer".to_owned());
+        Err(io::Error::other(format!("{left:?} stay on: {why}")))
+    }
 }
 
 /// Only what is inherited is wanted yet: whatever else bears our mark is of an earlier life. Its gate is still in place.

@@ -10,7 +10,7 @@ impl Driver {
     pub(super) fn execute(&mut self, command: Command) -> Result<Option<Ended>, String> {
         match command {
             Command::Gate { group, until } => {
-                if self.gates.set(&group, until)? == Set::Otherwise {
+                if self.gates.set(&group, until)? == Set::More {
                     self.outlets.net.look();
                 }
             }

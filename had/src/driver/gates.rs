@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use had_core::guard::{Cares, Charge};
 use had_core::ids::GroupName;
 use had_core::spec::{ClusterSpec, ResourceKind};
 use had_core::time::BootTime;
@@ -12,7 +14,7 @@ use had_gate::{Gate, GateError, GuardedGroup, Preference, Rung, Settings};
 use had_net::Leave;
 
 use crate::clock;
-use crate::guard::{Charge, Keeper, Setup};
+use crate::guard::{Keeper, Setup};
 
 /// The gate of this node, and who else must know its deadlines: the guard, and whoever announces addresses.
 pub struct Gates {
@@ -22,8 +24,7 @@ pub struct Gates {
     places: BTreeMap<GroupName, usize>,
     deadlines: Deadlines,
     guard: Option<Keeper>,
-    /// Groups that an operator takes care of: their addresses stay.
-    hands_off: BTreeSet<GroupName>,
+    cares: Cares,
     /// The guard does not know yet what it has to watch.
     must_charge: bool,
 }
@@ -65,10 +66,10 @@ impl Deadlines {
 /// What became of a group's [`Leave`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Set {
-    /// What might be done with its addresses before may be done now.
+    /// Nothing may be done with its addresses that might not be done before.
     AsBefore,
-    /// Something else: it was opened, or its deadline had passed and is none any more.
-    Otherwise,
+    /// More: it was opened.
+    More,
 }
 
 impl Gates {
@@ -96,7 +97,7 @@ impl Gates {
             places: BTreeMap::new(),
             deadlines: Deadlines::default(),
             guard: None,
-            hands_off: BTreeSet::new(),
+            cares: Cares::default(),
             must_charge: false,
         };
         gates.find_places();
@@ -118,13 +119,12 @@ impl Gates {
             let until = BootTime(self.gate.left_open_until(*place)?);
             if mine.contains(group) && inherits(until) {
                 self.deadlines.note(group, until);
-                // It may be in maintenance: the core will say, with its first lease. Until then the gate is enough.
-                self.hands_off.insert(group.clone());
                 inherited.insert(group.clone(), until);
             } else if until != BootTime::ZERO {
                 self.gate.set(*place, 0)?;
             }
         }
+        self.cares = Cares::inheriting(inherited.keys().cloned().collect());
         Ok(inherited)
     }
 
@@ -154,17 +154,26 @@ impl Gates {
         self.deadlines.clone()
     }
 
-    /// Puts a guard beside this process, which watches every group from here on; `stands` is told whether it does.
+    /// Puts a guard beside this process, which watches every group from here on; `stands` is told whether it does. `lease` is
+    /// the longest that a killed life was granted.
     ///
     /// # Errors
     /// Where there is no memory for its ledger, or no thread.
     pub fn guard(
         &mut self,
         setup: Setup,
+        lease: Duration,
         stands: impl Fn(bool) + Send + 'static,
     ) -> io::Result<()> {
-        let deadlines = self.deadlines.clone();
-        let open = move |charge: &Charge| deadlines.until(&charge.group).0;
+        // Without a gate nothing tells what a killed life was granted, and nothing but the guard ends it.
+        let unknown = match self.gate.rung() {
+            Rung::None => clock::boot() + lease,
+            Rung::Bpf | Rung::Nft => BootTime::ZERO,
+        };
+        let open = self.places.iter().map(|(group, place)| {
+            let until = self.deadlines.until(group);
+            (*place, until.max(unknown).0)
+        });
         self.guard = Some(Keeper::start(setup, self.charges(), open, stands)?);
         Ok(())
     }
@@ -173,11 +182,11 @@ impl Gates {
     fn charges(&self) -> Vec<Charge> {
         let charge = |(place, group): (usize, &GuardedGroup)| {
             let name = GroupName::from(group.name.as_str());
-            let watched = !self.hands_off.contains(&name);
-            watched.then(|| Charge {
-                group: name,
+            Some(Charge {
                 place: u32::try_from(place).unwrap_or(u32::MAX),
                 addresses: group.addresses.clone(),
+                care: self.cares.of(&name)?,
+                group: name,
             })
         };
         self.groups.iter().enumerate().filter_map(charge).collect()
@@ -194,12 +203,7 @@ impl Gates {
 
     /// An operator takes care of a group, or no longer.
     pub(super) fn hands_off(&mut self, group: &GroupName, on: bool) {
-        let changed = if on {
-            self.hands_off.insert(group.clone())
-        } else {
-            self.hands_off.remove(group)
-        };
-        self.must_charge |= changed;
+        self.must_charge |= self.cares.hands_off(group, on);
     }
 
     /// Packets dropped so far, in and out.
@@ -272,14 +276,13 @@ impl Gates {
         self.gate
             .set(*place, until.0)
             .map_err(|error| format!("the gate of {group}: {error}"))?;
-        let was_open = clock::boot() < former;
-        if was_open || until == former {
+        if until == BootTime::ZERO || clock::boot() < former {
             return Ok(Set::AsBefore);
         }
         if let Some(guard) = &self.guard {
             guard.look();
         }
-        Ok(Set::Otherwise)
+        Ok(Set::More)
     }
 
     pub(super) fn cover(&mut self) -> Result<(), String> {

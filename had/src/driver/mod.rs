@@ -244,7 +244,10 @@ impl Driver {
     fn adopt(&mut self, state: &Arc<State>) -> Result<(), String> {
         let known = self.applied.borrow().config.clone();
         if let Some(spec) = state.spec() {
-            let keeps = vips::kept(spec, &self.outlets.node, state);
+            let mut keeps = vips::kept(spec, &self.outlets.node, state);
+            // Who mends addresses must be there to say that they are down.
+            let ends = self.keeps.iter().filter(|group| !self.node.is_idle(group));
+            keeps.extend(ends.cloned());
             if state.config != known {
                 self.gates.adopt(spec)?;
             }

@@ -5,15 +5,17 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
+use had_core::guard::Charge;
 use had_gate::Words;
 
-use super::{Charge, PLACES, Said, Told, line};
+use super::{PLACES, Said, Told, line, seat};
 use crate::cli::LogFormat;
 
 /// How often it is asked whether it stands.
@@ -34,8 +36,6 @@ const THIS_PROGRAM: &str = "/proc/self/exe";
 /// Whose guard it is.
 #[derive(Clone, Debug)]
 pub struct Setup {
-    /// Names this daemon among those of the host.
-    pub instance: String,
     /// The cluster, whose mark its addresses bear.
     pub cluster: String,
     /// How it logs.
@@ -44,6 +44,8 @@ pub struct Setup {
     pub realtime: bool,
     /// How long a start waits for it: no longer than a renewal of what a killed life left can wait.
     pub patience: Duration,
+    /// Where the daemon keeps its store, and its guard its seat.
+    pub directory: PathBuf,
 }
 
 /// Hands on what the guard has to know. Dropped at the daemon's end; the guard then ends what is left.
@@ -63,22 +65,20 @@ enum Order {
 }
 
 impl Keeper {
-    /// Spawns a guard that watches `charges`, and waits until it stands, but no longer than [`Setup::patience`]. `open` says until when each
-    /// of them is open already. `stands` is told whenever that changes, from another thread.
+    /// Spawns a guard that watches `charges`, and waits until it stands, but no longer than [`Setup::patience`]. `open` says
+    /// of each place of the ledger until when it is open already. `stands` is told whenever it stands or does so no longer,
+    /// from another thread. The guard of a former life is gone when this returns.
     ///
     /// # Errors
     /// Where there is no memory for the ledger, or no thread.
     pub fn start(
         setup: Setup,
         charges: Vec<Charge>,
-        open: impl Fn(&Charge) -> u64,
+        open: impl IntoIterator<Item = (usize, u64)>,
         stands: impl Fn(bool) + Send + 'static,
     ) -> io::Result<Self> {
-        let patience = setup.patience;
+        let (patience, seat) = (setup.patience, setup.seat());
         let ledger = Words::anonymous(c"had-ledger", PLACES)?;
-        for charge in charges.iter().filter(|charge| charge.place < PLACES) {
-            ledger.store(charge.place, open(charge));
-        }
         let (orders, taken) = channel();
         let (told, first) = channel();
         let post = Post {
@@ -96,6 +96,10 @@ impl Keeper {
                 let _ = told.send(is);
             }),
         };
+        let keeper = Self { orders, ledger };
+        for (place, until) in open {
+            keeper.note(place, until);
+        }
         thread::Builder::new()
             .name("had-keeper".into())
             .spawn(move || post.keep(&taken))?;
@@ -103,8 +107,17 @@ impl Keeper {
             tracing::warn!(
                 "no guard stands yet: a killed daemon's addresses stay on, behind the gate"
             );
+            // A new one ends it when it comes, or comes too late: it must not take off what this life is granted.
+            match seat::vacate(&seat) {
+                Ok(false) => {}
+                Ok(true) => tracing::info!("the guard of a killed life was ended"),
+                Err(error) => tracing::warn!(
+                    "a guard of a killed life may be there, and take addresses off once: {}: {error}",
+                    seat.display()
+                ),
+            }
         }
-        Ok(Self { orders, ledger })
+        Ok(keeper)
     }
 
     /// A group is open until this moment, nanoseconds on `CLOCK_BOOTTIME`; 0 where it is shut.
@@ -129,6 +142,12 @@ impl Keeper {
     fn tell(&self, told: Told) {
         // The thread ends only with the daemon.
         let _ = self.orders.send(Order::Tell(told));
+    }
+}
+
+impl Setup {
+    fn seat(&self) -> PathBuf {
+        self.directory.join(seat::FILE)
     }
 }
 
@@ -277,8 +296,9 @@ impl Post {
     fn spawn(&self) -> io::Result<Running> {
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_write_timeout(Some(WRITE))?;
+        let reading = BufReader::new(ours.try_clone()?);
+        let ledger = self.ledger.try_clone()?;
         let Setup {
-            instance,
             cluster,
             log_format,
             realtime,
@@ -286,17 +306,17 @@ impl Post {
         } = &self.setup;
         let format = log_format.to_possible_value();
         let format = format.as_ref().map_or("text", |format| format.get_name());
-        let child = Command::new(THIS_PROGRAM)
+        let mut child = Command::new(THIS_PROGRAM)
             .arg0("had")
-            .args(["guard", "--instance", instance, "--cluster", cluster])
-            .args(["--log-format", format])
+            .args(["guard", "--cluster", cluster, "--log-format", format])
+            .arg("--seat")
+            .arg(self.setup.seat())
             .args(realtime.then_some("--realtime"))
             .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .stdout(Stdio::from(self.ledger.try_clone()?))
+            .stdout(Stdio::from(ledger))
             .spawn()?;
         let (process, orders) = (child.id(), self.orders.clone());
-        let reading = BufReader::new(ours.try_clone()?);
-        thread::Builder::new()
+        let listens = thread::Builder::new()
             .name("had-guard-says".into())
             .spawn(move || {
                 // Ends with the guard.
@@ -307,7 +327,13 @@ impl Post {
                         return;
                     }
                 }
-            })?;
+            });
+        if let Err(error) = listens {
+            // It may have ended by itself.
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(error);
+        }
         Ok(Running {
             child,
             stream: ours,

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!  had run ───────────────── spawns ─────────────────▶ had guard
-//!    driver ── until when each group is open ──▶ ledger (shared memory) ──▶ judge (had_core::guard) ──▶ addresses off
+//!    driver ── until when each group is open ──▶ ledger (shared memory) ──▶ watch (had_core::guard) ──▶ addresses off
 //!    keeper ── charges; "look"; "are you there?" ──▶ (their socket) ── "I stand" ──▶ keeper
 //! ```
 //!
@@ -23,9 +23,7 @@ mod keeper;
 pub mod process;
 mod seat;
 
-use std::net::IpAddr;
-
-use had_core::ids::GroupName;
+use had_core::guard::Charge;
 use serde::{Deserialize, Serialize};
 
 pub use keeper::{Keeper, Setup};
@@ -33,24 +31,13 @@ pub use keeper::{Keeper, Setup};
 /// Groups that the ledger has room for, as many as a gate guards.
 const PLACES: u32 = 4096;
 
-/// One group that the guard watches.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Charge {
-    /// Its name.
-    pub group: GroupName,
-    /// Its word in the ledger.
-    pub place: u32,
-    /// What to take off.
-    pub addresses: Vec<IpAddr>,
-}
-
 /// What the daemon says, one JSON document a line.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Told {
     /// Watch these, and no others.
     Charges(Vec<Charge>),
-    /// A group that was shut is open now: its deadline counts from here on.
+    /// A group that was shut is open now: its deadline is in the ledger.
     Look,
     /// Are you there?
     Ask,

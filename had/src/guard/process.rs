@@ -1,16 +1,18 @@
 //! The guard itself: one thread, asleep until a deadline comes near.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
+use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
-use had_core::guard::{Daemon, Verdict, judge};
-use had_core::ids::GroupName;
+use had_core::guard::{Charge, Daemon, Due, Watch};
 use had_core::time::BootTime;
 use had_gate::Words;
+use had_net::Remover;
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::{dup2_stdin, dup2_stdout};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
@@ -19,7 +21,7 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::alarm::Alarm;
 use super::seat::Seat;
-use super::{Charge, PLACES, Said, Told, line};
+use super::{PLACES, Said, Told, line};
 use crate::cli::LogFormat;
 use crate::{clock, logging, priority};
 
@@ -33,9 +35,9 @@ const TRIES: u32 = 1200;
 /// `had guard`, which nobody but `had run` starts: its socket is standard input, its ledger standard output.
 #[derive(clap::Args, Debug)]
 pub struct Arguments {
-    /// Names the daemon among those of this host.
+    /// The file whose lock says that it is the guard.
     #[arg(long)]
-    instance: String,
+    seat: PathBuf,
     /// The cluster, whose mark its addresses bear.
     #[arg(long)]
     cluster: String,
@@ -75,16 +77,16 @@ fn outlive_the_daemon() -> io::Result<()> {
 }
 
 struct Guard {
-    instance: String,
+    seat_file: PathBuf,
     cluster: String,
-    ledger: Words,
+    ledger: Rc<Words>,
     told: Lines<BufReader<OwnedReadHalf>>,
     saying: OwnedWriteHalf,
     alarm: Alarm,
     daemon: Daemon,
-    charges: Vec<Charge>,
-    /// What was ended, and at which deadline.
-    ended: BTreeMap<GroupName, BootTime>,
+    watch: Watch,
+    /// Stands before it is needed: a host without memory to spare may not give it then.
+    remover: Option<Remover>,
     /// How often in a row something could not be ended.
     refused: u32,
     seat: Option<Seat>,
@@ -102,23 +104,23 @@ impl Guard {
         stream.set_nonblocking(true)?;
         let (reading, saying) = UnixStream::from_std(stream)?.into_split();
         Ok(Self {
-            instance: arguments.instance.clone(),
+            seat_file: arguments.seat.clone(),
             cluster: arguments.cluster.clone(),
-            ledger,
+            ledger: Rc::new(ledger),
             told: BufReader::new(reading).lines(),
             saying,
             alarm: Alarm::new()?,
             daemon: Daemon::Lives,
-            charges: Vec::new(),
-            ended: BTreeMap::new(),
+            watch: Watch::default(),
+            remover: None,
             refused: 0,
             seat: None,
         })
     }
 
     /// Walks the way once that it will have to go on a host without memory to spare, and keeps it in memory.
-    async fn rehearse(&self, realtime: bool) {
-        if let Err(error) = had_net::take_off(&self.cluster, &BTreeSet::new()).await {
+    async fn rehearse(&mut self, realtime: bool) {
+        if let Err(error) = self.take_off(|_| false).await {
             tracing::warn!("the guard cannot list addresses: {error}");
         }
         priority::lock_memory();
@@ -152,37 +154,29 @@ impl Guard {
     }
 
     /// What is to be ended now, and when to look again.
-    fn judge(&self) -> (Vec<Charge>, Option<BootTime>) {
+    fn judge(&self) -> (Vec<Due>, Option<BootTime>) {
         let now = clock::boot();
-        let watches = self.daemon == Daemon::Lives && !self.charges.is_empty();
-        let (mut due, mut next) = (Vec::new(), watches.then(|| now + LOOK_ANYWAY));
-        for charge in &self.charges {
-            let until = BootTime(self.ledger.load(charge.place));
-            match judge(until, self.daemon, now) {
-                Verdict::End if self.ended.get(&charge.group) != Some(&until) => {
-                    due.push(charge.clone());
-                }
-                Verdict::Look(at) => next = Some(next.map_or(at, |next| next.min(at))),
-                Verdict::End | Verdict::Rest => {}
-            }
-        }
-        (due, next)
+        let (due, next) = self.watch.look(self.reads(), self.daemon, now);
+        let watches = self.daemon == Daemon::Lives && !self.watch.is_idle();
+        let anyway = watches.then(|| now + LOOK_ANYWAY);
+        (due, next.into_iter().chain(anyway).min())
+    }
+
+    fn reads(&self) -> impl Fn(&Charge) -> BootTime {
+        |charge| BootTime(self.ledger.load(charge.place))
     }
 
     /// Takes off what is due; whether that is done.
-    async fn end(&mut self, due: Vec<Charge>) -> bool {
-        let now = clock::boot();
-        // Read once more, together with what it is compared with later: a group that was just renewed is left alone.
-        let due: Vec<(Charge, BootTime)> = due
-            .into_iter()
-            .map(|charge| {
-                let until = BootTime(self.ledger.load(charge.place));
-                (charge, until)
+    async fn end(&mut self, due: Vec<Due>) -> bool {
+        let ledger = Rc::clone(&self.ledger);
+        // Read once more, at the last moment: a group that was just renewed is left alone.
+        let still_due = |address| {
+            due.iter().any(|due| {
+                due.charge.addresses.contains(&address)
+                    && BootTime(ledger.load(due.charge.place)) == due.until
             })
-            .filter(|(_, until)| judge(*until, self.daemon, now) == Verdict::End)
-            .collect();
-        let addresses = due.iter().flat_map(|(charge, _)| charge.addresses.clone());
-        match had_net::take_off(&self.cluster, &addresses.collect()).await {
+        };
+        match self.take_off(still_due).await {
             Ok(gone) => {
                 self.refused = 0;
                 for address in gone {
@@ -190,8 +184,7 @@ impl Guard {
                         "the guard took {address} off: its lease is over, and the daemon did not do so"
                     );
                 }
-                let ended = due.into_iter().map(|(charge, until)| (charge.group, until));
-                self.ended.extend(ended);
+                due.into_iter().for_each(|due| self.watch.has_ended(due));
                 true
             }
             Err(error) => {
@@ -204,6 +197,17 @@ impl Guard {
         }
     }
 
+    /// One that failed is opened anew the next time.
+    async fn take_off(&mut self, is_due: impl Fn(IpAddr) -> bool) -> io::Result<Vec<IpAddr>> {
+        let mut remover = match self.remover.take() {
+            Some(remover) => remover,
+            None => Remover::open(&self.cluster)?,
+        };
+        let gone = remover.take_off(is_due).await?;
+        self.remover = Some(remover);
+        Ok(gone)
+    }
+
     /// Whether there is nothing left to watch for.
     fn is_done(&self, next: Option<BootTime>) -> bool {
         self.daemon == Daemon::Gone && (next.is_none() || self.refused >= TRIES)
@@ -212,11 +216,12 @@ impl Guard {
     async fn hear(&mut self, told: &str) {
         match serde_json::from_str(told) {
             Ok(Told::Charges(charges)) => {
-                self.charges = charges;
+                self.watch.charge(charges);
                 self.take_seat();
                 self.say_that_it_stands().await;
             }
-            Ok(Told::Look) => self.ended.clear(),
+            // The next look reads the ledger.
+            Ok(Told::Look) => {}
             Ok(Told::Ask) => self.say_that_it_stands().await,
             Err(error) => tracing::error!("the daemon told its guard {told:?}: {error}"),
         }
@@ -227,11 +232,11 @@ impl Guard {
         if self.seat.is_some() {
             return;
         }
-        match Seat::take(&self.instance) {
+        match Seat::take(&self.seat_file) {
             Ok(seat) => self.seat = Some(seat),
             Err(error) => tracing::warn!(
-                "another guard of {} may be there: its seat cannot be had: {error}",
-                self.instance
+                "a guard of a killed life may be there, and take addresses off once: {}: {error}",
+                self.seat_file.display()
             ),
         }
     }

@@ -174,6 +174,11 @@ fn in_maintenance() -> Result<()> {
     let (mut cluster, stand) = prepared(Fault::DaemonKilled)?;
     let owner = stand.owner.as_str();
     cluster.command(owner, &["maintenance", "on", GROUP])?;
+    // Decided is not yet known everywhere.
+    cluster.wait_status(owner, "it knows", PATIENCE, |status| {
+        let group = status.group(GROUP);
+        group.is_some_and(|group| group.maintenance)
+    })?;
     Fault::DaemonKilled.strike(&mut cluster, &stand)?;
     until("the guard has ended", PATIENCE, || {
         Ok(guards(&mut cluster, owner)?.is_empty().then_some(()))

@@ -332,11 +332,12 @@ impl Cluster {
         let name = |host: usize| self.hosts[host].name.clone();
         let spec = state.spec();
         let groups = spec.iter().flat_map(|spec| &spec.groups);
-        let groups = groups.map(|group| group.name.clone());
         let open: BTreeMap<_, Vec<_>> = groups
             .map(|group| {
-                let open = self.open_on(&group).into_iter().map(name).collect();
-                (group, open)
+                let mut open = self.open_on(&group.name);
+                let as_it_is = state.in_maintenance(&group.name);
+                open.retain(|host| as_it_is || self.hosts[*host].has_every_address_of(group));
+                (group.name.clone(), open.into_iter().map(name).collect())
             })
             .collect();
         let applied = self

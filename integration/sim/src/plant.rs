@@ -59,6 +59,14 @@ pub enum Planted {
     VoteWrittenAfterItWasSent,
     /// The guard ends with the daemon.
     GuardDiesWithTheDaemon,
+    /// A killed life's guard goes on beside the new one.
+    SeatNotTaken,
+    /// A new guard does not know until when what a killed life left is open.
+    LedgerNotSeeded,
+    /// A guard is not charged with what a killed life left.
+    InheritedUncharged,
+    /// A later life of a daemon says that an address is up, and puts none on.
+    UpThoughItIsNot,
 }
 
 impl Planted {
@@ -87,7 +95,11 @@ impl Planted {
             | Self::QueueLostInASnapshot
             | Self::StopConfirmedBeforeItHappened
             | Self::VoteWrittenAfterItWasSent
-            | Self::GuardDiesWithTheDaemon => None,
+            | Self::GuardDiesWithTheDaemon
+            | Self::SeatNotTaken
+            | Self::LedgerNotSeeded
+            | Self::InheritedUncharged
+            | Self::UpThoughItIsNot => None,
         }
     }
 
@@ -100,7 +112,11 @@ impl Planted {
                 &["fifo"]
             }
             Self::DisplacedStays => &["relations"],
-            Self::GuardDiesWithTheDaemon => &["guarded"],
+            Self::GuardDiesWithTheDaemon
+            | Self::SeatNotTaken
+            | Self::LedgerNotSeeded
+            | Self::InheritedUncharged => &["guarded"],
+            Self::UpThoughItIsNot => &["heals"],
             Self::PipelinedAcknowledgement => &["quorum_clock", "single_owner"],
             Self::WipedVotesUnderItsOldId | Self::VoteWrittenAfterItWasSent => {
                 &["decided_moves", "quorum_clock", "single_owner"]

@@ -22,7 +22,8 @@ impl Leader {
         self.keep_away_from_owners(seen, out);
     }
 
-    /// A daemon with an empty disk speaks under the name of a voter whose record has ended: it is a new voter.
+    /// A daemon with an empty disk, or one that was being taken in when the leader died, speaks under the name of a voter whose
+    /// record has ended: it is a new voter.
     fn replace_lost_disk(&mut self, seen: Seen<'_>, out: &mut Vec<Command>) {
         let now = seen.now.mono;
         if pending(self.last_replacement, BETWEEN_REPLACEMENTS, now) {
@@ -37,7 +38,7 @@ impl Leader {
         let stranger = seen.peers.strangers(recent, now).find(|sender| {
             let name = &sender.node;
             spec.node(name).is_some()
-                && (sender.cluster.is_blank() || sender.cluster == seen.state.cluster)
+                && sender.cluster.may_be(seen.state.cluster)
                 && seen.state.voters.get(name) != Some(&sender.voter)
                 && self.records.has_ended(name, seen.now.raw)
                 && !self.is_deciding_about(name)

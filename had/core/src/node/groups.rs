@@ -7,6 +7,7 @@ use super::order::Relations;
 use super::telling::tell;
 use crate::group::{LocalGroup, Situation};
 use crate::ids::GroupName;
+use crate::message::Phase;
 use crate::plant::Plant;
 use crate::ports::Command;
 use crate::spec::{GroupSpec, Role};
@@ -46,6 +47,13 @@ impl Node {
             self.next_report = now.mono;
             self.next_ask = self.next_ask.min(now.mono);
         }
+    }
+
+    /// Whether nothing of a group is up here, or on its way.
+    #[must_use]
+    pub fn is_idle(&self, group: &GroupName) -> bool {
+        let group = self.groups.get(group);
+        group.is_none_or(|group| group.phase() == Phase::Idle)
     }
 
     /// Goes on with what a killed life of this daemon left open.
@@ -114,9 +122,6 @@ impl Node {
     /// Whether this node may own a group, or still has to let it go.
     fn concerns_me(&self, group: &GroupSpec) -> bool {
         let me = &self.me.node;
-        let entangled = self.state.groups.get(&group.name).is_some_and(|state| {
-            state.owner.as_ref() == Some(me) || state.unreleased.contains_key(me)
-        });
-        entangled || group.policy.nodes().contains(&me)
+        self.state.is_bound(me, &group.name) || group.policy.nodes().contains(&me)
     }
 }

@@ -56,6 +56,10 @@ pub(crate) struct Cluster {
     deaf: BTreeSet<NodeName>,
     /// Nodes that no message reaches.
     hears_nobody: BTreeSet<NodeName>,
+    /// Disks that are others than at first: their voters, and what they know of their cluster.
+    disks: BTreeMap<NodeName, (VoterId, ClusterId)>,
+    /// Voters that a leader wanted in another's place.
+    pub(crate) replaced: Vec<(NodeName, VoterId)>,
 }
 
 impl Cluster {
@@ -87,6 +91,8 @@ impl Cluster {
             broken: BTreeSet::new(),
             deaf: BTreeSet::new(),
             hears_nobody: BTreeSet::new(),
+            disks: BTreeMap::new(),
+            replaced: Vec::new(),
         };
         for node in own.spec.nodes.clone() {
             cluster.start(&node.name, &own, 1, BTreeMap::new());
@@ -111,12 +117,13 @@ impl Cluster {
         life: u64,
         gates: BTreeMap<GroupName, BootTime>,
     ) {
-        let voter = voter(name);
+        let at_first = (voter(name), ClusterId(0));
+        let (voter, cluster) = self.disks.get(name).copied().unwrap_or(at_first);
         let sender = Sender {
             node: name.clone(),
             voter,
             process: ProcessId(life << 32 | voter.0),
-            cluster: ClusterId(0),
+            cluster,
         };
         let identity = Identity {
             sender,
@@ -472,8 +479,8 @@ impl Cluster {
                 self.kill(name.as_str());
             }
             Command::Reply { reply, .. } => self.replies.push(reply),
+            Command::ReplaceVoter { node, new, .. } => self.replaced.push((node, new)),
             Command::Transfer { .. }
-            | Command::ReplaceVoter { .. }
             | Command::Form { .. }
             | Command::Announce { .. }
             | Command::Log { .. } => {}

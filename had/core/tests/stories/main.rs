@@ -13,7 +13,7 @@ mod stalls;
 use std::time::Duration;
 
 use cluster::Cluster;
-use had_core::ids::Epoch;
+use had_core::ids::{ClusterId, Epoch, VoterId};
 use had_core::message::ResourceState;
 use had_core::ports::{Event, Reply, Request, ResourceStatus};
 use had_core::spec::Role;
@@ -69,6 +69,27 @@ fn an_owner_that_hears_nobody_is_succeeded_though_it_is_heard() {
     let took = cluster.run_until_open("h2", ms(520));
     assert!(took > ms(400), "{took:?}: its record cannot have ended");
     assert_eq!(cluster.overlaps, 0);
+}
+
+/// Empty, and once an interrupted change has left a vote on it; never one of another cluster.
+#[test]
+fn a_disk_that_does_not_know_its_cluster_is_taken_in_as_a_new_voter() {
+    for (cluster_id, is_taken) in [
+        (ClusterId(0), true),
+        (ClusterId::UNKNOWN, true),
+        (ClusterId(99), false),
+    ] {
+        let mut cluster = Cluster::running(Failback::Manual);
+        let spec = cluster.state().spec().unwrap().clone();
+        cluster.kill("h2");
+        cluster.run(ms(1_000));
+        // No voter, so it is told no decision.
+        cluster.deafen_to_decisions("h2");
+        cluster.restart_on_disk("h2", spec, 2, (VoterId(12), cluster_id));
+        cluster.run(ms(1_000));
+        let replaced = cluster.replaced.contains(&("h2".into(), VoterId(12)));
+        assert_eq!(replaced, is_taken, "{cluster_id}");
+    }
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! Addresses come, stay and go.
 
-use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -16,7 +15,7 @@ use super::world::{World, ip, key, story, summary};
 use crate::decode::Tag;
 use crate::events::{Events, RECEIVE_BUFFER};
 use crate::reconcile::Action;
-use crate::{Leave, Settings};
+use crate::{Leave, Remover, Settings};
 
 /// The kernel's least: a few events.
 const TINY_BUFFER: i32 = 1;
@@ -192,8 +191,10 @@ fn an_address_whose_lease_has_lapsed_is_not_put_back_before_it_is_opened_again()
         daemon.bring_up("web").await;
         daemon.bring_up("six").await;
         lapsed.store(true, Ordering::SeqCst);
-        let four = BTreeSet::from([VIP4.parse().unwrap()]);
-        assert_eq!(crate::take_off("web", &four).await.unwrap().len(), 1);
+        let four: std::net::IpAddr = VIP4.parse().unwrap();
+        let mut remover = Remover::open("web").unwrap();
+        let gone = remover.take_off(|address| address == four).await;
+        assert_eq!(gone.unwrap(), [four]);
         // Deleted after it, and back: so the first had its turn.
         let eth0 = world.eth0().await;
         let six = vec![Action::Remove(key(eth0, VIP6))];
@@ -217,11 +218,12 @@ fn taking_off_leaves_everything_else_alone() {
         for (_, result) in world.requests.perform(ours.to_vec()).await {
             result.unwrap();
         }
-        let named = ["10.77.0.1", VIP4].map(|address| address.parse().unwrap());
-        let gone = crate::take_off("web", &BTreeSet::from(named))
-            .await
-            .unwrap();
-        assert_eq!(gone, [VIP4.parse::<std::net::IpAddr>().unwrap()]);
+        let named = ["10.77.0.1", VIP4].map(|address| address.parse::<std::net::IpAddr>().unwrap());
+        let mut remover = Remover::open("web").unwrap();
+        let nothing = remover.take_off(|_| false).await;
+        assert_eq!(nothing.unwrap(), [] as [std::net::IpAddr; 0]);
+        let gone = remover.take_off(|address| named.contains(&address)).await;
+        assert_eq!(gone.unwrap(), named[1..]);
         let shown = ip("address show dev eth0");
         assert!(!shown.contains(VIP4), "{shown}");
         for stays in ["10.77.0.1/24", "10.77.0.66/32"] {

@@ -84,16 +84,27 @@ pub(crate) fn gives_way() -> Result<()> {
     println!("{}", status.notices.join("\n"));
     let healed = cluster.lab.heal("h1")?;
     cluster.runs_on("web", "h2")?;
+    // Until it has heard of the other owner it both answers and claims the address.
     let one = until("one owner again", SETTLE, || {
         let answers = watch.client.answers_after(healed);
-        let last = answers.iter().rev().find(|answer| &*answer.who == "h1");
-        let since = last.map_or(healed, |answer| answer.at);
+        let answered = answers.iter().rev().find(|answer| &*answer.who == "h1");
+        let frames = watch.wire.frames()?;
+        let claimed = frames.iter().rev().find(|frame| frame.host == "h1");
+        let last = [
+            answered.map(|answer| answer.at),
+            claimed.map(|frame| frame.at),
+        ];
+        let since = last
+            .into_iter()
+            .flatten()
+            .max()
+            .map_or(healed, |at| at.max(healed));
         Ok((since.elapsed() > LEASE * 2).then_some(since - healed))
     })?;
     println!("one owner {one:?} after the network was whole");
     ensure!(one < AGAIN_ONE, "two owners for {one:?}");
     let quiet = healed + one;
-    watch.is_silent_since(quiet + Duration::from_millis(50), "h1")?;
+    watch.is_silent_since(quiet, "h1")?;
     let turns = watch.client.record().turns_after(quiet);
     ensure!(turns == ["h2".into()], "{turns:?}");
     cluster.settle().context("all in order").map(|_| ())

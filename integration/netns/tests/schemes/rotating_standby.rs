@@ -8,7 +8,7 @@ use had_netns::forecast::lose;
 use had_netns::history::events;
 use had_netns::watch::Watch;
 use had_rig::cluster::{SETTLE, Status, vip_of};
-use had_rig::{Cluster, ClusterSpec, GroupText};
+use had_rig::{Cluster, ClusterSpec, GroupText, until};
 
 const NODES: [&str; 5] = ["h1", "h2", "h3", "h4", "h5"];
 
@@ -92,7 +92,12 @@ impl Tale {
     }
 
     fn lose(&mut self, node: &str) -> Result<()> {
+        let asked = self.cluster.alive()?;
+        let asked = asked.into_iter().find(|one| one != node);
+        let asked = asked.context("another node")?;
+        let last = self.last_event(&asked)?;
         let (forecast, _) = lose(&mut self.cluster, &[&self.watch], node)?;
+        self.is_recorded_as_lost(&asked, node, last)?;
         self.queue.leaves(node);
         self.losses += 1;
         let heir = forecast.fate("queue")?.after.as_ref();
@@ -102,6 +107,23 @@ impl Tale {
             self.queue
         );
         self.queue.stands(&mut self.cluster, &self.watch)
+    }
+
+    /// The place in the queue goes with the record of the loss, which a leader makes that is new itself a lease later.
+    fn is_recorded_as_lost(&mut self, asked: &str, node: &str, last: u64) -> Result<()> {
+        until(&format!("{node} is recorded as lost"), SETTLE, || {
+            let recorded = events(&mut self.cluster, asked)?.into_iter().any(|event| {
+                event.number > last
+                    && event.node.as_deref() == Some(node)
+                    && event.kind == "node-lost"
+            });
+            Ok(recorded.then_some(()))
+        })
+    }
+
+    fn last_event(&mut self, asked: &str) -> Result<u64> {
+        let events = events(&mut self.cluster, asked)?;
+        Ok(events.last().map_or(0, |event| event.number))
     }
 
     fn lose_owner(&mut self) -> Result<String> {
@@ -127,9 +149,7 @@ impl Tale {
     /// Every daemon is killed and started again. Whoever is declared lost on the way has lost its place, as always.
     fn restart_all(&mut self) -> Result<()> {
         let owner = self.queue.owner.clone();
-        let last = events(&mut self.cluster, &owner)?
-            .last()
-            .map_or(0, |event| event.number);
+        let last = self.last_event(&owner)?;
         for node in self.cluster.names() {
             self.cluster.daemon(&node)?.kill()?;
         }

@@ -1,13 +1,15 @@
 //! Behind S1 a second line: no address stays on a host for longer than a bound after its gate has fallen shut, whatever
-//! became of the daemon. The guard takes it off where the daemon is dead, frozen or starved.
+//! became of the daemon. The guard takes it off where the daemon is dead, frozen or starved; and none whose gate is open.
 //!
-//! Counted is only the time in which the host itself runs. Groups of which an operator takes care are left out.
+//! Counted is only the time in which the host itself runs and its guard is there. Groups of which an operator takes care are
+//! left out, and while a daemon lives what it inherited and has said nothing of yet: it may be in an operator's care.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use had_core::guard::BOUND;
 use had_core::ids::GroupName;
+use had_core::time::BootTime;
 
 use super::Violation;
 
@@ -46,6 +48,29 @@ impl Guarded {
         late.map_or(Ok(()), Err)
     }
 
+    /// The guard takes the addresses of a group off whose gate is open until then.
+    ///
+    /// # Errors
+    /// Where they are granted still.
+    pub fn taken_off(
+        host: usize,
+        group: &GroupName,
+        until: BootTime,
+        now: BootTime,
+    ) -> Result<(), Violation> {
+        if until <= now {
+            return Ok(());
+        }
+        Err(Violation {
+            check: "guarded",
+            text: format!(
+                "the guard of host {} takes the addresses of {group} off, granted for another {:?}",
+                host + 1,
+                until.since(now)
+            ),
+        })
+    }
+
     /// A host lost its power, and its addresses with it.
     pub fn power_lost(&mut self, host: usize) {
         self.0.remove(&host);
@@ -55,6 +80,14 @@ impl Guarded {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_granted_is_not_taken_off() {
+        let taken =
+            |until, now| Guarded::taken_off(0, &"web".into(), BootTime(until), BootTime(now));
+        assert!(taken(7, 6).is_err());
+        assert!(taken(7, 7).is_ok() && taken(0, 7).is_ok());
+    }
 
     #[test]
     fn an_address_must_be_gone_a_while_after_its_gate_fell_shut() {

@@ -17,7 +17,8 @@ use super::{Violation, relations};
 pub struct Stand<'a> {
     /// The newest decision.
     pub state: &'a State,
-    /// Whose gate is open, for each group.
+    /// Whose gate is open, with every address up behind it, for each group. An operator who takes care of a group takes care
+    /// of its addresses.
     pub open: BTreeMap<GroupName, Vec<NodeName>>,
     /// What each node has applied.
     pub applied: BTreeMap<NodeName, u64>,

@@ -71,6 +71,24 @@ impl Fate {
         true
     }
 
+    /// The guard is killed, or stands still.
+    pub(super) fn guard_away(&mut self) -> bool {
+        let (host, length, dies) = (self.victim(), self.length(), self.dice.chance(500));
+        let name = self.name(host);
+        if dies {
+            self.cluster.kill_guard(host) && {
+                self.cluster.fault(&format!("{name}'s guard is killed"));
+                true
+            }
+        } else {
+            self.cluster.freeze_guard(host, length) && {
+                let text = format!("{name}'s guard freezes for {length:?}");
+                self.cluster.fault(&text);
+                true
+            }
+        }
+    }
+
     pub(super) fn suspend(&mut self) -> bool {
         let (host, length) = (self.victim(), self.length());
         if !self.cluster.hosts[host].is_powered() {

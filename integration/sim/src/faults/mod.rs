@@ -2,7 +2,7 @@
 //!
 //! | module | faults |
 //! | --- | --- |
-//! | `hosts` | daemons killed, frozen and ended; power lost; hosts asleep and stalled; clocks slewed |
+//! | `hosts` | daemons killed, frozen and ended, and their guards; power lost; hosts asleep and stalled; clocks slewed |
 //! | `disks` | disks full, failing and lost |
 //! | `files` | other cluster files, at any moment |
 //! | `partitions` | everything that befalls the network |
@@ -95,7 +95,8 @@ impl Fate {
             return struck;
         }
         match self.dice.between(0, 1_000) {
-            0..120 => self.kill(),
+            0..105 => self.kill(),
+            105..120 => self.guard_away(),
             120..165 => self.power_loss(),
             165..290 => self.freeze(),
             290..310 => self.stall_host(),

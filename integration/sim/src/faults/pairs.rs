@@ -14,10 +14,11 @@ use crate::story::{HEALING, runs_within};
 type Kind = (&'static str, fn(&mut Fate) -> bool);
 
 /// Every kind that strikes by itself.
-const KINDS: [Kind; 16] = [
+const KINDS: [Kind; 17] = [
     ("daemon killed", Fate::kill),
     ("daemon frozen", Fate::freeze),
     ("daemon ended", Fate::terminate),
+    ("guard gone", Fate::guard_away),
     ("power lost", Fate::power_loss),
     ("host stalled", Fate::stall_host),
     ("host suspended", Fate::suspend),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use had_core::ids::{GroupName, NodeName, ResourceName};
 use had_core::lease;
 use had_core::ports::{Event, ResourceStatus};
-use had_core::spec::ClusterSpec;
+use had_core::spec::{ClusterSpec, GroupSpec};
 use had_core::state::State;
 use had_core::time::BootTime;
 use openraft_rt::AsyncRuntime;
@@ -85,23 +85,37 @@ impl Host {
     }
 
     /// An operator takes care of a group, or no longer; the guard hears it too. The wishes that count again.
-    pub(super) fn hands_off(&self, group: &GroupName, on: bool) -> Vec<(ResourceName, bool)> {
+    pub(super) fn hands_off(
+        &self,
+        group: &GroupName,
+        on: bool,
+        planted: Option<Planted>,
+    ) -> Vec<(ResourceName, bool)> {
         let inner = &mut *self.inner.borrow_mut();
+        inner.tell_guard(group, on, planted);
         let Some(process) = inner.process.as_mut() else {
             return Vec::new();
         };
         if on {
             process.hands_off.insert(group.clone());
-            inner.left_alone.insert(group.clone());
             return Vec::new();
         }
         process.hands_off.remove(group);
-        inner.left_alone.remove(group);
         let wishes = process.wishes.iter().filter(|((of, _), _)| of == group);
         wishes
             .filter(|(_, wish)| wish.number > 0)
             .map(|((_, resource), wish)| (resource.clone(), wish.up))
             .collect()
+    }
+
+    /// Whether everything that a group has is up here.
+    pub(crate) fn has_every_address_of(&self, group: &GroupSpec) -> bool {
+        let inner = self.inner.borrow();
+        let mut keys = group.resources.iter();
+        keys.all(|resource| {
+            let key = (group.name.clone(), resource.name.clone());
+            inner.addresses.contains(&key)
+        })
     }
 
     /// Whether a group has an address here.
@@ -151,7 +165,10 @@ impl Cluster {
                 return;
             }
             if let Some(up) = cluster.hosts[host].may_come_true(&key, wish) {
-                cluster.set_address(host, &key, up);
+                let missing = up && cluster.planted == Some(Planted::UpThoughItIsNot);
+                if !missing || cluster.hosts[host].inner.borrow().lives == 1 {
+                    cluster.set_address(host, &key, up);
+                }
                 if tells {
                     cluster.hosts[host].says(key, up);
                 }
@@ -218,6 +235,7 @@ impl Cluster {
             for (group, resources) in guarded(spec) {
                 inner.guarded.entry(group).or_default().extend(resources);
             }
+            inner.tell_guard_of_groups(self.planted);
             let Some(process) = inner.process.as_mut() else {
                 return;
             };
@@ -227,7 +245,6 @@ impl Cluster {
             }
             let is_mine = |group: &GroupName| mine.iter().any(|(of, _)| of == group);
             process.hands_off.retain(is_mine);
-            inner.left_alone.retain(is_mine);
             let settled = process
                 .wishes
                 .iter()
@@ -256,7 +273,11 @@ impl Cluster {
 
     /// What a daemon does first: what a killed life was granted goes on, where its file says the same of the group; every
     /// other gate is shut, every other address gone.
-    pub(super) fn inherits(&self, host: usize, empty_disk: bool) -> BTreeMap<GroupName, BootTime> {
+    pub(super) fn inherits(
+        self: &Rc<Self>,
+        host: usize,
+        empty_disk: bool,
+    ) -> BTreeMap<GroupName, BootTime> {
         let file = self.hosts[host].file();
         let (now, lease) = (self.boot(host), file.spec.timing.lease);
         let mine = of_node(&file.spec, &self.hosts[host].name, &State::default());
@@ -279,9 +300,9 @@ impl Cluster {
             // It stands in the kernel already; the plant that opens it is over.
             self.sees_gate(host, group, *until);
         }
+        self.brings_guard(host, &open);
         let strays: Vec<Key> = {
             let inner = &mut *self.hosts[host].inner.borrow_mut();
-            inner.left_alone.retain(|group| open.contains_key(group));
             let stays = |key: &Key| open.contains_key(&key.0) && mine.contains(key);
             inner.addresses.extract_if(.., |key| !stays(key)).collect()
         };
@@ -296,8 +317,10 @@ impl Cluster {
     /// One store into the kernel's map.
     pub(super) fn write_gate(&self, host: usize, group: &GroupName, until: BootTime) {
         let former = {
-            let gates = &mut self.hosts[host].inner.borrow_mut().gates;
-            gates.insert(group.clone(), until).unwrap_or(BootTime::ZERO)
+            let inner = &mut *self.hosts[host].inner.borrow_mut();
+            inner.note_for_guard(group, until);
+            let former = inner.gates.insert(group.clone(), until);
+            former.unwrap_or(BootTime::ZERO)
         };
         let lapsed = {
             let no_lapse = &mut self.checks.borrow_mut().no_lapse;
@@ -327,7 +350,6 @@ impl Cluster {
         }
         let mut inner = self.hosts[host].inner.borrow_mut();
         inner.addresses.clear();
-        inner.left_alone.clear();
     }
 }
 

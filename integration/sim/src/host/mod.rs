@@ -76,8 +76,8 @@ struct Inner {
     addresses: BTreeSet<Key>,
     /// Which addresses each group's slot of the gate guards.
     guarded: BTreeMap<GroupName, BTreeSet<ResourceName>>,
-    /// Groups of which an operator takes care himself, as the guard was told.
-    left_alone: BTreeSet<GroupName>,
+    /// Processes beside the daemon: the latest last.
+    guards: Vec<guard::Guard>,
     process: Option<Process>,
     interrupt: Option<Interrupt>,
     lives: u64,

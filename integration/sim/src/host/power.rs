@@ -54,7 +54,7 @@ impl Cluster {
             inner.gates.clear();
             inner.addresses.clear();
             inner.guarded.clear();
-            inner.left_alone.clear();
+            inner.guards.clear();
         }
         self.kernel.set_suspended(place.node, false);
         {

@@ -70,6 +70,12 @@ impl Kernel {
         self.release(node);
     }
 
+    /// Whether its process is stopped.
+    #[must_use]
+    pub fn is_stopped(&self, node: NodeIndex) -> bool {
+        self.nodes.borrow()[node].stopped
+    }
+
     /// Whether a host is suspended.
     #[must_use]
     pub fn is_suspended(&self, node: NodeIndex) -> bool {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use had_core::ids::NodeName;
+use had_core::ids::{ClusterId, NodeName, VoterId};
 use had_core::ports::Event;
 use had_core::spec::ClusterSpec;
 use had_core::state::Configuration;
@@ -74,6 +74,22 @@ impl Cluster {
             spec,
         };
         self.start(&name.into(), &own, life, BTreeMap::new());
+    }
+
+    /// The same on another disk, which holds no decisions.
+    pub(crate) fn restart_on_disk(
+        &mut self,
+        name: &str,
+        spec: ClusterSpec,
+        life: u64,
+        disk: (VoterId, ClusterId),
+    ) {
+        self.disks.insert(name.into(), disk);
+        self.restart(name, spec, life);
+        let held = |(to, event): &(NodeName, Event)| {
+            to.as_str() == name && matches!(event, Event::Applied { .. })
+        };
+        self.queue.retain(|queued| !held(queued));
     }
 
     /// The same with another file, under another hash; what a killed life left open is inherited.

@@ -34,7 +34,7 @@ impl Driver {
                 .cluster
                 .set_resource(self.host, (group, resource.name), up),
             Command::HandsOff { group, on } => {
-                for (resource, up) in place.hands_off(&group, on) {
+                for (resource, up) in place.hands_off(&group, on, self.cluster.planted) {
                     self.cluster
                         .set_resource(self.host, (group.clone(), resource), up);
                 }
