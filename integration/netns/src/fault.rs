@@ -94,9 +94,10 @@ impl Fault {
             Self::OwnerAndLeader => most(700.0),
             Self::LeaderAlone | Self::DaemonRestarted => most(5.0),
             Self::Upgraded => most(10.0),
-            Self::Failover => most(30.0),
+            Self::Failover | Self::Terminated => most(30.0),
             Self::Carrier => most(100.0),
-            Self::DaemonKilled | Self::DaemonFrozen | Self::Terminated => Promise::default(),
+            // Served until the lease ends; then the record has to end, and the successor to begin.
+            Self::DaemonKilled | Self::DaemonFrozen => most(150.0),
         }
     }
 

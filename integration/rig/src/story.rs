@@ -57,6 +57,9 @@ impl Story {
     }
 }
 
+/// How a line of a story begins that says what it did not do: it is told also where the story passed.
+const LEFT_OUT: &str = "left out: ";
+
 /// What the command line asks for.
 #[derive(Debug, Default)]
 struct Wish {
@@ -152,8 +155,10 @@ fn run(story: &Story, wish: &Wish) -> bool {
     };
     let took = start.elapsed().as_secs_f64();
     match ended {
-        Ok((Ended::Exited(0), _)) => {
+        Ok((Ended::Exited(0), output)) => {
             println!("ok ({took:.1} s)");
+            let left_out = output.lines().filter(|line| line.starts_with(LEFT_OUT));
+            left_out.for_each(|line| println!("{line}"));
             true
         }
         Ok((ended, output)) => {

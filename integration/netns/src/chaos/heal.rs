@@ -118,18 +118,16 @@ fn look(striker: &mut Striker, due: &mut Due) -> Result<Result<(), String>> {
 /// A command that undoes another.
 struct Wish {
     words: Vec<String>,
-    /// Which groups it concerns; all where it is none.
+    /// Which group it brings up; where it is none, all of those that are down.
     group: Option<String>,
     all: Vec<String>,
 }
 
 /// What an operator must take back so that everything may run where its scheme wants it.
 fn undoing(status: &Status) -> Vec<Wish> {
-    let all: Vec<String> = status
-        .groups
-        .iter()
-        .map(|group| group.name.clone())
-        .collect();
+    // What runs has nothing to heal.
+    let down = status.groups.iter().filter(|group| group.state != "running");
+    let all: Vec<String> = down.map(|group| group.name.clone()).collect();
     let wish = |words: &[&str], group: Option<&str>| Wish {
         words: words.iter().map(|word| (*word).to_owned()).collect(),
         group: group.map(str::to_owned),
@@ -148,7 +146,11 @@ fn undoing(status: &Status) -> Vec<Wish> {
         } else if group.state == "stopped" {
             wishes.push(wish(&["group", "start", &group.name], name));
         } else if group.pinned.is_some() {
-            wishes.push(wish(&["failback", &group.name], name));
+            wishes.push(Wish {
+                words: vec!["failback".to_owned(), group.name.clone()],
+                group: None,
+                all: Vec::new(),
+            });
         }
     }
     wishes

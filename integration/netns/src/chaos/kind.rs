@@ -134,6 +134,16 @@ impl Kind {
         }
     }
 
+    /// Within which time, milliseconds, another node serves in the place of one that it strikes alone, at a lease of 300 ms and
+    /// while it lasts; where that is promised. Twice what it takes where the owner leads too.
+    #[must_use]
+    pub fn taken_over_within_ms(self) -> Option<u64> {
+        match self {
+            Self::Kill | Self::Freeze | Self::Cut | Self::PowerOff | Self::Wiped => Some(1_000),
+            _ => None,
+        }
+    }
+
     /// Whether the daemon's life ends with it.
     #[must_use]
     pub fn ends_a_life(self) -> bool {

@@ -18,6 +18,9 @@ use crate::history::Event;
 /// that asks may lose all its frames for some milliseconds, not for a hundred.
 pub const LAPSE: WallNs = 100_000_000;
 
+/// One that has not ended at a look has lasted for so long: what is on its way to the sniffer's thread is no lapse.
+const LASTING: WallNs = 5 * LAPSE;
+
 /// Looks at every address.
 pub struct Observer {
     /// The addresses.
@@ -92,6 +95,7 @@ impl Observer {
     /// Where it does not say what was decided.
     pub fn look(&mut self, cluster: &mut Cluster, asked: &str) -> Result<Findings> {
         // First what was seen, then what was decided: that covers all of it.
+        let taken = wall_ns();
         let seen: Vec<_> = (0..self.places.len())
             .map(|number| (self.stream.take(number), self.sniffer.take(number)))
             .collect();
@@ -101,7 +105,7 @@ impl Observer {
         };
         for (number, (answers, frames)) in seen.into_iter().enumerate() {
             self.hear(number, &answers, &mut findings);
-            self.find_lapses(number, &frames, &mut findings);
+            self.find_lapses(number, &frames, taken, &mut findings);
             let mut sightings = sightings(&answers, &frames);
             findings.sightings += sightings.len();
             let known = self.ledger.of(&self.places[number].group);
@@ -126,11 +130,12 @@ impl Observer {
             .extend(silences.into_iter().map(|silence| (number, silence)));
     }
 
-    /// Frames come in the order of the tap; nearly that of their stamps.
+    /// Frames come in the order of the tap; nearly that of their stamps. A lapse that lasts is told at each look.
     fn find_lapses(
         &mut self,
         number: usize,
         frames: &[had_rig::sniffer::Left],
+        taken: WallNs,
         findings: &mut Findings,
     ) {
         let mut stamps: Vec<WallNs> = frames.iter().map(|frame| frame.at).collect();
@@ -142,6 +147,12 @@ impl Observer {
                 findings.lapses.push((number, last, at));
             }
             self.used[number] = Some(at);
+        }
+        if let Some(last) = self.used[number]
+            && taken.saturating_sub(last) > LASTING
+        {
+            findings.lapses.push((number, last, taken));
+            self.used[number] = Some(taken);
         }
     }
 }

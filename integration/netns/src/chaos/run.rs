@@ -114,7 +114,12 @@ impl Run {
         })?;
         let noise = pulse.worst_after(started);
         let findings = self.look(due)?;
-        let played = Played { batch, begun, due };
+        let played = Played {
+            batch,
+            begun,
+            due,
+            noise,
+        };
         let (observer, cluster) = (&self.observer, &self.striker.cluster);
         let (healed, group) = self.verdict.judge(&played, &findings, observer, cluster);
         println!(
@@ -204,7 +209,6 @@ impl Run {
     fn play(&mut self, batch: &Batch) -> Result<()> {
         let mut steps: Vec<(Duration, Step<'_>)> = Vec::new();
         for fault in &batch.faults {
-            *self.verdict.faults.entry(fault.kind).or_default() += 1;
             let end = fault.begins + fault.lasts;
             steps.push((fault.begins, Step::Begin(fault)));
             if fault.kind == Kind::Flap {
@@ -232,8 +236,13 @@ impl Run {
         match step {
             Step::Begin(fault) => {
                 self.verdict.chronicle.note(format!("begins: {fault}"));
-                let observer = &self.observer;
-                self.striker.begin(fault, |number| observer.answers(number))
+                let (observer, missed) = (&self.observer, self.striker.missed());
+                self.striker
+                    .begin(fault, |number| observer.answers(number))?;
+                if self.striker.missed() == missed {
+                    *self.verdict.faults.entry(fault.kind).or_default() += 1;
+                }
+                Ok(())
             }
             Step::End(fault) => {
                 self.striker.end(fault)?;

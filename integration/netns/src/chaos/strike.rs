@@ -210,6 +210,12 @@ impl Striker {
         Ok(())
     }
 
+    /// How many faults could not strike so far.
+    #[must_use]
+    pub fn missed(&self) -> usize {
+        self.missed.values().sum()
+    }
+
     /// Whether every command of the operator has ended; those that have are forgotten.
     ///
     /// # Errors

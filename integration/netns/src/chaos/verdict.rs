@@ -1,7 +1,7 @@
 //! What is wrong with what was seen, and the report.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use had_rig::Cluster;
 use had_rig::wall::{WallNs, ns};
@@ -58,6 +58,20 @@ pub struct Played<'a> {
     pub begun: WallNs,
     /// From when on it had to heal.
     pub due: &'a Due,
+    /// How late this machine was meanwhile.
+    pub noise: Duration,
+}
+
+impl Played<'_> {
+    /// How long an address may be silent at most while it lasts, where that is promised: one fault that strikes one host.
+    fn bound(&self) -> Option<WallNs> {
+        let [fault] = self.batch.faults.as_slice() else {
+            return None;
+        };
+        let within = fault.kind.taken_over_within_ms()?;
+        let alone = fault.hosts.len() == 1;
+        alone.then(|| within * 1_000_000 + ns(self.noise))
+    }
 }
 
 impl Verdict {
@@ -85,6 +99,16 @@ impl Verdict {
                 &label
             };
             self.tally.silence(under, silence.length());
+            let excused = known.is_excused(silence.from, silence.to);
+            if let Some(bound) = played.bound()
+                && !excused
+                && silence.to >= played.begun
+                && silence.length() > bound
+            {
+                let (address, long) = (place.address, ms(silence.length()));
+                let text = format!("{address} of {group} was silent for {long} ms under {batch}");
+                self.violate(text, cluster, (silence.from, silence.to));
+            }
             let healed = healed(known.due(played.due.of(group), silence.to), silence);
             if healed > ns(heal::PROMISED) {
                 let (address, late) = (place.address, ms(healed));
