@@ -21,6 +21,8 @@ pub enum Plant {
     DecidedInTwoSteps,
     /// A grant's index leaves out what this leader has proposed about the node.
     OwnProposalsLeftOut,
+    /// A second host under the name of a node is taken in, and granted a lease, while the first still has one.
+    SameNameTwice,
 }
 
 impl Plant {
@@ -31,6 +33,7 @@ impl Plant {
             Self::NewLeaderDoesNotHold => leader.records_mut().do_not_hold(),
             Self::DecidedInTwoSteps => leader.revoke_later(),
             Self::OwnProposalsLeftOut => leader.records_mut().forget_concerns(),
+            Self::SameNameTwice => leader.share_names(),
             Self::IndexIgnored
             | Self::ReleaseNotBinding
             | Self::LeaseCountedFromReceipt

@@ -79,7 +79,10 @@ fn are_off_in_time(cluster: &mut Cluster, host: &str, at: Instant) -> Result<()>
     let (took, noise) = (at.elapsed(), pulse.worst_after(at));
     println!("off {took:?} after the fault; this machine was late by {noise:?}");
     let most = LEASE + BOUND + LOOK + noise * STEPS;
-    ensure!(took < most, "off only {took:?} after the fault, not within {most:?}");
+    ensure!(
+        took < most,
+        "off only {took:?} after the fault, not within {most:?}"
+    );
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use had_consensus::Settings;
-use had_core::ids::{GroupName, NodeName};
+use had_core::ids::{GroupName, NodeName, VoterId};
 use had_core::state::Configuration;
 use had_core::time::BootTime;
 
@@ -147,7 +147,20 @@ impl Cluster {
     /// The host of this name.
     #[must_use]
     pub fn host_of(&self, name: &NodeName) -> Option<usize> {
-        self.hosts.iter().position(|host| host.name == *name)
+        let of_name = |host: &&Host| host.known_as() == *name;
+        let rightful = |host: &&Host| !host.has_alias() && host.is_running();
+        let hosts = || self.hosts.iter().filter(of_name);
+        let host = hosts().find(rightful).or_else(|| hosts().next())?;
+        self.hosts.iter().position(|one| one.node == host.node)
+    }
+
+    /// The host on which a voter lives, where several bear the name of its node.
+    pub(crate) fn host_of_voter(&self, name: &NodeName, voter: VoterId) -> Option<usize> {
+        let lives = |host: &Host| host.known_as() == *name && host.voter() == Some(voter);
+        self.hosts
+            .iter()
+            .position(lives)
+            .or_else(|| self.host_of(name))
     }
 
     /// Notes something that the world did.
@@ -263,8 +276,10 @@ impl Cluster {
         };
         let network = self.network.borrow();
         self.hosts.iter().enumerate().all(|(index, host)| {
-            host.voter()
-                .is_some_and(|voter| state.voters.get(&host.name) == Some(&voter))
+            !host.has_alias()
+                && host
+                    .voter()
+                    .is_some_and(|voter| state.voters.get(&host.known_as()) == Some(&voter))
                 && host.applied() == newest
                 && self.kernel.runs(host.node)
                 && (0..self.hosts.len()).all(|other| network.connected(index, other))
@@ -283,6 +298,12 @@ impl Cluster {
     /// The disk of a host that has no power is replaced by an empty one.
     pub fn wipe(&self, host: usize) {
         self.hosts[host].wipe();
+        self.wiped.set(true);
+    }
+
+    /// A host without power is started under another name from now on, with another disk; under its own where there is none.
+    pub fn is_another(&self, host: usize, alias: Option<NodeName>) {
+        self.hosts[host].set_alias(alias);
         self.wiped.set(true);
     }
 
@@ -329,7 +350,7 @@ impl Cluster {
     pub fn stand<T>(&self, look: impl FnOnce(&Stand<'_>) -> T) -> Option<T> {
         let checks = self.checks.borrow();
         let (_, state) = checks.decided_moves.newest()?;
-        let name = |host: usize| self.hosts[host].name.clone();
+        let name = |host: usize| self.hosts[host].known_as();
         let spec = state.spec();
         let groups = spec.iter().flat_map(|spec| &spec.groups);
         let open: BTreeMap<_, Vec<_>> = groups

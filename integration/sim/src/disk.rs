@@ -10,7 +10,7 @@ use crate::runtime::Dice;
 
 /// The disk of one host. It outlives every process that opens it.
 #[derive(Clone, Debug, Default)]
-pub struct HostDisk(Arc<Mutex<Content>>);
+pub struct HostDisk(Arc<Mutex<Content>>, Arc<Mutex<Option<Content>>>);
 
 #[derive(Default)]
 struct Content {
@@ -102,6 +102,18 @@ impl HostDisk {
     /// The store that was created on it gets its name: from now on it stays.
     pub fn is_whole(&self) {
         self.content().whole = true;
+    }
+
+    /// Puts another, empty disk in, or the first one back. Processes that had the other one open are dead.
+    pub fn exchange(&self) {
+        let mut aside = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        let opening = self.content().opening + 1;
+        let other = aside.take();
+        let is_back = other.is_some();
+        let mut other = other.unwrap_or_default();
+        other.opening = opening;
+        let former = std::mem::replace(&mut *self.content(), other);
+        *aside = (!is_back).then_some(former);
     }
 
     /// From now on the disk refuses something, or nothing any more.

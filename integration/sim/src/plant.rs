@@ -43,6 +43,8 @@ pub enum Planted {
     DecidedInTwoSteps,
     /// The index of a grant leaves out what this leader has proposed about the node.
     OwnProposalsLeftOut,
+    /// A second host under the name of a node is taken in while the first one's lease runs.
+    SameNameTwice,
     /// A host with an empty disk takes part as the voter that it was.
     WipedVotesUnderItsOldId,
     /// Another length of the lease rules at once, though leases of the former one still run.
@@ -82,6 +84,7 @@ impl Planted {
             Self::HoldShortened => Some(Plant::HoldShortened),
             Self::DecidedInTwoSteps => Some(Plant::DecidedInTwoSteps),
             Self::OwnProposalsLeftOut => Some(Plant::OwnProposalsLeftOut),
+            Self::SameNameTwice => Some(Plant::SameNameTwice),
             Self::PipelinedAcknowledgement
             | Self::LeaderRestored
             | Self::QueueForgetsItsOrder
@@ -131,6 +134,7 @@ impl Planted {
             | Self::HoldShortened
             | Self::DecidedInTwoSteps
             | Self::OwnProposalsLeftOut
+            | Self::SameNameTwice
             | Self::LeaseLengthChangedAtOnce
             | Self::RelativeGateTimeout
             | Self::UnpinnedGate

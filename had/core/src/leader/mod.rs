@@ -48,6 +48,7 @@ pub struct Leader {
     replacing: Option<(NodeName, VoterId, MonoTime)>,
     /// Planted: nobody's lease is revoked while a decision about him is on its way.
     revokes_later: bool,
+    shares_names: bool,
 }
 
 /// A proposal on its way: nothing is granted to the nodes that it concerns, and nothing else is decided about its groups.
@@ -121,6 +122,7 @@ impl Leader {
             stalls_told: BTreeMap::new(),
             replacing: None,
             revokes_later: false,
+            shares_names: false,
         }
     }
 
@@ -138,6 +140,11 @@ impl Leader {
     /// Plants the mistake of deciding and revoking in two steps.
     pub fn revoke_later(&mut self) {
         self.revokes_later = true;
+    }
+
+    /// Plants the mistake of two hosts under one name.
+    pub(crate) fn share_names(&mut self) {
+        self.shares_names = true;
     }
 
     /// The committed configuration has other timings than this leader began with: it holds again, by the longer lease.
@@ -245,7 +252,7 @@ impl Leader {
             .replacing
             .as_ref()
             .is_some_and(|(name, _, until)| *name == from.node && seen.now.mono < *until);
-        other_disk || given_away
+        (other_disk || given_away) && !self.shares_names
     }
 
     /// Everything that the present moment asks of a leader.

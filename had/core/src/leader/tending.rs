@@ -40,7 +40,7 @@ impl Leader {
             spec.node(name).is_some()
                 && sender.cluster.may_be(seen.state.cluster)
                 && seen.state.voters.get(name) != Some(&sender.voter)
-                && self.records.has_ended(name, seen.now.raw)
+                && (self.shares_names || self.records.has_ended(name, seen.now.raw))
                 && !self.is_deciding_about(name)
         });
         if let Some(sender) = stranger {

@@ -126,7 +126,10 @@ struct Wish {
 /// What an operator must take back so that everything may run where its scheme wants it.
 fn undoing(status: &Status) -> Vec<Wish> {
     // What runs has nothing to heal.
-    let down = status.groups.iter().filter(|group| group.state != "running");
+    let down = status
+        .groups
+        .iter()
+        .filter(|group| group.state != "running");
     let all: Vec<String> = down.map(|group| group.name.clone()).collect();
     let wish = |words: &[&str], group: Option<&str>| Wish {
         words: words.iter().map(|word| (*word).to_owned()).collect(),

@@ -28,6 +28,36 @@ impl Fate {
         true
     }
 
+    /// A careless operator starts a host under the name of another node, with an empty disk, while that node runs. Later it is
+    /// itself again. Only while all are well: its own node is away meanwhile, and its second disk does not come back.
+    pub(super) fn same_name(&mut self) -> bool {
+        let count = self.cluster.hosts.len();
+        let Some(victim) = self.owner() else {
+            return false;
+        };
+        let (host, length) = (self.dice.index(count), self.length());
+        if host == victim || !self.cluster.everybody_is_well() {
+            return false;
+        }
+        let (name, own) = (self.cluster.hosts[victim].name.clone(), self.name(host));
+        self.cluster.fault(&format!(
+            "{own} is started as {name}, with an empty disk, for {length:?}"
+        ));
+        let cluster = Rc::clone(&self.cluster);
+        cluster.power_off(host);
+        cluster.is_another(host, Some(name));
+        cluster.power_on(host);
+        after(length, move || {
+            if cluster.hosts[host].has_alias() {
+                cluster.note_at(host, format!("is {own} again"));
+                cluster.power_off(host);
+                cluster.is_another(host, None);
+                cluster.power_on(host);
+            }
+        });
+        true
+    }
+
     /// A disk is full for a while, or syncs nothing: the daemon gives up what it owns, ends, and cannot start before there
     /// is room again.
     pub(super) fn disk_trouble(&mut self) -> bool {

@@ -3,7 +3,7 @@
 //! | module | faults |
 //! | --- | --- |
 //! | `hosts` | daemons killed, frozen and ended, and their guards; power lost; hosts asleep and stalled; clocks slewed |
-//! | `disks` | disks full, failing and lost |
+//! | `disks` | disks full, failing and lost; a host started under another's name |
 //! | `files` | other cluster files, at any moment |
 //! | `partitions` | everything that befalls the network |
 //! | `operators` | commands at any moment |
@@ -102,7 +102,8 @@ impl Fate {
             290..310 => self.stall_host(),
             310..335 => self.suspend(),
             335..370 => self.slew(),
-            370..395 => self.wipe(),
+            370..390 => self.wipe(),
+            390..395 => self.same_name(),
             395..405 => self.amnesia(),
             405..440 => self.disk_trouble(),
             440..470 => self.terminate(),
@@ -125,6 +126,7 @@ impl Fate {
             Planted::LeaseLengthChangedAtOnce => Some(self.another_file()),
             Planted::VoteWrittenAfterItWasSent => Some(self.swap()),
             Planted::WipedVotesUnderItsOldId => Some(self.amnesia()),
+            Planted::SameNameTwice => Some(self.same_name()),
             _ => None,
         }
     }
@@ -136,6 +138,10 @@ impl Fate {
         cluster.cease();
         cluster.network.borrow_mut().heal();
         for host in 0..cluster.hosts.len() {
+            if cluster.hosts[host].has_alias() {
+                cluster.power_off(host);
+                cluster.is_another(host, None);
+            }
             cluster.wake(host);
             cluster.hosts[host].disk.set_trouble(None);
             if cluster.hosts[host].is_leaving() {

@@ -14,7 +14,7 @@ use crate::story::{HEALING, runs_within};
 type Kind = (&'static str, fn(&mut Fate) -> bool);
 
 /// Every kind that strikes by itself.
-const KINDS: [Kind; 17] = [
+const KINDS: [Kind; 18] = [
     ("daemon killed", Fate::kill),
     ("daemon frozen", Fate::freeze),
     ("daemon ended", Fate::terminate),
@@ -24,6 +24,7 @@ const KINDS: [Kind; 17] = [
     ("host suspended", Fate::suspend),
     ("clock slewed", Fate::slew),
     ("disk replaced", Fate::wipe),
+    ("same name twice", Fate::same_name),
     ("disk full or failing", Fate::disk_trouble),
     ("network cut", Fate::partition),
     ("network flapping", Fate::flapping),

@@ -280,7 +280,7 @@ impl Cluster {
     ) -> BTreeMap<GroupName, BootTime> {
         let file = self.hosts[host].file();
         let (now, lease) = (self.boot(host), file.spec.timing.lease);
-        let mine = of_node(&file.spec, &self.hosts[host].name, &State::default());
+        let mine = of_node(&file.spec, &self.hosts[host].known_as(), &State::default());
         let guards = guarded(&file.spec);
         let (open, shut): (BTreeMap<_, _>, BTreeMap<_, _>) = {
             let inner = &mut *self.hosts[host].inner.borrow_mut();

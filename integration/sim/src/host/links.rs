@@ -242,7 +242,7 @@ fn attempt(
     body: Vec<u8>,
 ) -> Result<oneshot::Receiver<Result<Vec<u8>, CallError>>, CallError> {
     let cluster = cluster::current();
-    let Some(peer) = cluster.host_of(name) else {
+    let Some(peer) = cluster.host_of_voter(name, to) else {
         return Err(CallError::Unreachable("no such node".into()));
     };
     let (answer, answered) = oneshot::channel();

@@ -43,8 +43,10 @@ const VOTERS_A_NODE: u64 = 64;
 /// One host.
 #[derive(Debug)]
 pub struct Host {
-    /// The name of the node.
+    /// The name of the node that it is meant to be.
     pub name: NodeName,
+    /// The name of another node, under which a careless operator has started it.
+    alias: RefCell<Option<NodeName>>,
     /// In the executor.
     pub node: NodeIndex,
     /// Its disk.
@@ -112,6 +114,7 @@ impl Host {
         let node = kernel.add_node(Clocks::ideal());
         Self {
             name,
+            alias: RefCell::default(),
             node,
             disk: HostDisk::default(),
             file: RefCell::new(file),
@@ -128,6 +131,27 @@ impl Host {
     /// An operator replaces its cluster file.
     pub fn set_file(&self, file: Arc<Configuration>) {
         self.file.replace(file);
+    }
+
+    /// The name under which its daemon runs.
+    #[must_use]
+    pub fn known_as(&self) -> NodeName {
+        self.alias.borrow().as_ref().unwrap_or(&self.name).clone()
+    }
+
+    /// From now on its daemons run under another node's name, on another disk; under its own again where there is none.
+    pub fn set_alias(&self, alias: Option<NodeName>) {
+        if alias.is_some() {
+            self.inner.borrow_mut().wiped += 1;
+        }
+        self.disk.exchange();
+        self.alias.replace(alias);
+    }
+
+    /// Whether its daemon runs under another node's name.
+    #[must_use]
+    pub fn has_alias(&self) -> bool {
+        self.alias.borrow().is_some()
     }
 
     /// Whether it has power.
@@ -222,7 +246,7 @@ impl Host {
         consensus: Rc<Consensus<SimRuntime>>,
         inherited: &BTreeMap<GroupName, BootTime>,
     ) {
-        let mine = addresses::of_node(&self.file().spec, &self.name, &State::default());
+        let mine = addresses::of_node(&self.file().spec, &self.known_as(), &State::default());
         let wish = |group: &GroupName| {
             let found = inherited.contains_key(group);
             if found { Wish::FOUND } else { Wish::default() }

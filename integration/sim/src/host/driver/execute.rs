@@ -117,8 +117,8 @@ impl Driver {
             cluster.note_at(host, format!("gate of {group} {word} (epoch {epoch})"));
         }
         if opens {
-            let name = &cluster.hosts[host].name;
-            cluster.expect(DecidedMoves::gate_opens(name, group, state, was_held));
+            let name = cluster.hosts[host].known_as();
+            cluster.expect(DecidedMoves::gate_opens(&name, group, state, was_held));
         }
         cluster.write_gate(host, group, until);
     }

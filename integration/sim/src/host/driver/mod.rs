@@ -153,7 +153,7 @@ impl Driver {
                 continue;
             };
             let Some(spec) = state.spec() else { continue };
-            let mine = of_node(spec, &self.cluster.hosts[self.host].name, state);
+            let mine = of_node(spec, &self.cluster.hosts[self.host].known_as(), state);
             if state.config != self.known || mine != self.mine {
                 self.cluster.configure(self.host, spec, &mine);
             }

@@ -69,7 +69,7 @@ async fn try_start(cluster: &Rc<Cluster>, host: usize) -> Result<Started, String
         ClusterId::UNKNOWN
     };
     let sender = Sender {
-        node: place.name.clone(),
+        node: place.known_as(),
         voter: store.voter(),
         process: ProcessId(starts << 32 | chance),
         cluster: cluster_id,
@@ -224,7 +224,7 @@ impl Cluster {
             .checks
             .borrow_mut()
             .fifo
-            .applied(&place.name, *index, state);
+            .applied(&place.known_as(), *index, state);
         if in_turn == Ok(true) {
             self.note_at(
                 host,
@@ -232,11 +232,12 @@ impl Cluster {
             );
         }
         self.expect(in_turn.map(drop));
-        let checked =
-            self.checks
-                .borrow_mut()
-                .decided_moves
-                .applied(&place.name, *index, *leader, state);
+        let checked = self.checks.borrow_mut().decided_moves.applied(
+            &place.known_as(),
+            *index,
+            *leader,
+            state,
+        );
         if checked.is_ok() && place.is_up() {
             let owners: BTreeMap<_, _> = state
                 .groups
