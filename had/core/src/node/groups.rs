@@ -119,6 +119,14 @@ impl Node {
         self.groups_must_look = true;
     }
 
+    /// Whether it has to do with a group that it does not know yet: a move to it was on its way when a configuration was decided that
+    /// does not list it.
+    pub(super) fn lacks_a_group(&self) -> bool {
+        let groups = self.state.spec().into_iter().flat_map(|spec| &spec.groups);
+        let unknown = |group: &&GroupSpec| !self.groups.contains_key(&group.name);
+        groups.filter(unknown).any(|group| self.concerns_me(group))
+    }
+
     /// Whether this node may own a group, or still has to let it go.
     fn concerns_me(&self, group: &GroupSpec) -> bool {
         let me = &self.me.node;

@@ -271,7 +271,7 @@ impl Node {
                 } else {
                     self.state.cluster
                 };
-                if configured {
+                if configured || self.lacks_a_group() {
                     self.adopt_groups(now, out);
                 }
                 if let Some(lead) = &mut self.leader {

@@ -322,6 +322,13 @@ impl Cluster {
         self.last_state()
     }
 
+    /// Something is decided that no leader of this moment would propose.
+    pub(crate) fn decide(&mut self, change: impl FnOnce(&mut State)) {
+        let mut state = self.last_state();
+        change(&mut state);
+        self.commit(self.leader.unwrap(), state);
+    }
+
     /// The consensus refuses every proposal from now on.
     pub(crate) fn refuse_proposals(&mut self) {
         self.refusing = true;

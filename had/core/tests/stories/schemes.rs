@@ -440,6 +440,23 @@ fn a_cluster_of_another_feature_level_is_not_read() {
     );
 }
 
+/// The move was on its way when a file was decided that does not list its node.
+#[test]
+fn a_node_that_is_given_what_the_file_does_not_list_it_for_lets_it_go() {
+    let mut cluster = running(three_nodes(vec![idle("web", &["h1", "h2"])]));
+    assert_eq!(cluster.open(), ["h1"]);
+    cluster.decide(|state| {
+        let web = state.groups.get_mut(&"web".into()).unwrap();
+        web.unreleased.insert("h1".into(), web.epoch);
+        web.unreleased.insert("h3".into(), web.epoch.next());
+        web.owner = Some("h2".into());
+        web.epoch = web.epoch.next().next();
+    });
+    cluster.run(ms(1_000));
+    assert_eq!(cluster.open(), ["h2"]);
+    assert_eq!(cluster.overlaps, 0);
+}
+
 #[test]
 fn the_committed_file_rules_what_happens_without_a_majority() {
     let keeps = GroupSpec {
