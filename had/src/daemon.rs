@@ -7,6 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, OnceLock, RwLock};
@@ -185,6 +187,9 @@ pub async fn run(asked: &Run) -> Result<(), Problem> {
     let sender = sender(&store, &node)?;
     // Before anything is touched: on another node's host, or beside another daemon, it ends here.
     let ports = Ports::bind(&spec.nodes, &node).map_err(|error| here(&error))?;
+    if !owns_nothing(spec, &node) {
+        forget_the_unknown(spec).await?;
+    }
     // A witness owns nothing, so there is nothing to silence, and it may lack the privileges for it.
     let mut gates = Gates::open(
         if owns_nothing(spec, &node) {
@@ -222,6 +227,18 @@ pub async fn run(asked: &Run) -> Result<(), Problem> {
     Daemon::start(asked, parts).await?.until_the_end().await
 }
 
+/// What this file does not name has no gate from here on: so whatever an earlier life left of it goes while the gate of that life
+/// stands.
+async fn forget_the_unknown(spec: &ClusterSpec) -> Result<(), Problem> {
+    let known: BTreeSet<IpAddr> = vips::all(spec).collect();
+    let remover = had_net::Remover::open(&spec.name).map_err(|error| here(&error))?;
+    let gone = remover.take_off(|address| !known.contains(&address)).await;
+    for address in gone.map_err(|error| here(&error))? {
+        tracing::info!("removed {address}, left by an earlier life, which this file does not name");
+    }
+    Ok(())
+}
+
 fn owns_nothing(spec: &ClusterSpec, node: &NodeName) -> bool {
     let own = spec.node(node);
     own.is_some_and(|own| own.role == Role::Witness)
@@ -237,7 +254,10 @@ fn open_store(directory: &Path, node: &NodeName) -> Result<Store, Problem> {
     let voter = random()?.max(1);
     let store = await_store(directory, VoterId(voter)).map_err(|error| {
         let why = with_causes(&error);
-        let remedy = match error {
+        let remedy = match &error {
+            _ if error.refusal() == Some(ErrorKind::StorageFull) => "make room there",
+            _ if error.refusal() == Some(ErrorKind::ReadOnlyFilesystem) => "mount it for writing",
+            _ if error.refusal() == Some(ErrorKind::PermissionDenied) => "may this user write there?",
             OpenError::InUse => "end it, or give this one its own with --data-dir",
             OpenError::Damaged(_) | OpenError::Record { .. } | OpenError::Database(_) => {
                 "with an empty one this node joins anew, and the others tell it everything"
@@ -398,11 +418,12 @@ impl Daemon {
                 realtime: loaded.local.realtime,
                 patience: spec.timing.lease / 3,
                 directory: asked.data_dir.clone(),
+                life: sender.process.0,
             };
             let told = inbox.clone();
             // Before an address is there that it would have to take off.
             gates
-                .guard(setup, spec.timing.lease, move |stands| {
+                .guard(setup, move |stands| {
                     told.event(Event::Guard(stands));
                 })
                 .map_err(|error| Problem::Here(format!("no guard can be set up: {error}")))?;

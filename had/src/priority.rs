@@ -50,6 +50,13 @@ pub fn follow() {
     }
 }
 
+/// For a process that was started by a thread with real-time priority.
+pub fn begin_ordinary() {
+    if let Err(error) = schedule(0, libc::SCHED_OTHER, 0) {
+        tracing::debug!("the priority stays: {error}");
+    }
+}
+
 /// The calling thread's work is what strangers may cause: it is never raised.
 pub fn stay_ordinary() {
     if let Err(error) = schedule(0, libc::SCHED_BATCH, 0) {
@@ -114,7 +121,7 @@ impl Need {
     }
 }
 
-/// Real-time priority for every thread of this process that may have it, those to come included, and for the guard.
+/// Real-time priority for every thread of this process that may have it, those to come included.
 ///
 /// # Errors
 /// Where it is not permitted (`CAP_SYS_NICE`, or `LimitRTPRIO=` of a service), or the host gives the control group of this

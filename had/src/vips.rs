@@ -1,6 +1,7 @@
 //! The virtual IPs of a configuration that this node may carry.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use had_core::ids::{GroupName, NodeName, ResourceName};
 use had_core::spec::{ClusterSpec, GroupSpec, ResourceKind, VipSpec};
@@ -22,6 +23,15 @@ pub fn of(
         })
     })
     .collect()
+}
+
+/// Every virtual IP of a configuration, whoever may carry it.
+pub fn all(spec: &ClusterSpec) -> impl Iterator<Item = IpAddr> {
+    let resources = spec.groups.iter().flat_map(|group| &group.resources);
+    resources.map(|resource| {
+        let ResourceKind::Vip(vip) = &resource.kind;
+        vip.address
+    })
 }
 
 /// The groups to which a node is bound although the configuration does not list it for them.

@@ -99,8 +99,8 @@ impl Cares {
 #[derive(Clone, Default, Debug)]
 pub struct Watch {
     charges: Vec<Charge>,
-    /// At which deadline.
-    ended: BTreeMap<GroupName, BootTime>,
+    /// At which deadline, and what was known of the daemon: when it is gone, everything is looked at once more.
+    ended: BTreeMap<GroupName, (BootTime, Daemon)>,
 }
 
 /// A group that is to be ended.
@@ -110,6 +110,8 @@ pub struct Due {
     pub charge: Charge,
     /// The deadline that has passed.
     pub until: BootTime,
+    /// What is known of the daemon.
+    pub daemon: Daemon,
 }
 
 impl Watch {
@@ -137,10 +139,11 @@ impl Watch {
         for charge in &self.charges {
             let until = ledger(charge);
             match judge(charge.care, until, daemon, now) {
-                Verdict::End if self.ended.get(&charge.group) == Some(&until) => {}
+                Verdict::End if self.ended.get(&charge.group) == Some(&(until, daemon)) => {}
                 Verdict::End => due.push(Due {
                     charge: charge.clone(),
                     until,
+                    daemon,
                 }),
                 Verdict::Look(at) => next = Some(next.map_or(at, |next| next.min(at))),
                 Verdict::Rest => {}
@@ -151,7 +154,12 @@ impl Watch {
 
     /// It was ended. Nothing more is due of this group before it is opened anew.
     pub fn has_ended(&mut self, due: Due) {
-        self.ended.insert(due.charge.group, due.until);
+        let Due {
+            charge,
+            until,
+            daemon,
+        } = due;
+        self.ended.insert(charge.group, (until, daemon));
     }
 }
 
@@ -257,7 +265,12 @@ mod tests {
         let renewed = BootTime(UNTIL.0 + 1);
         let (due, _) = watch.look(words(renewed), Daemon::Lives, late);
         assert_eq!(due.len(), 1);
-        // The daemon ends: what it had shut meanwhile is nobody's.
+        // The daemon ends: whatever it did after that is nobody's, and so is what it had shut.
+        let (due, _) = watch.look(words(UNTIL), Daemon::Gone, late);
+        assert_eq!(due.len(), 1);
+        due.into_iter().for_each(|due| watch.has_ended(due));
+        let (due, _) = watch.look(words(UNTIL), Daemon::Gone, late);
+        assert!(due.is_empty(), "{due:?}");
         let (due, _) = watch.look(words(BootTime::ZERO), Daemon::Gone, late);
         assert_eq!(due.len(), 1);
     }

@@ -55,7 +55,7 @@ mod wishes;
 
 use std::collections::BTreeSet;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,6 +77,8 @@ use wishes::Desk;
 /// `IFA_PROTO` of the addresses that we put on (Linux 5.18; `ip address show proto 72`). 0 to 3 are the kernel's,
 /// 18 is keepalived's; the rest is free.
 pub const ADDRESS_PROTOCOL: u8 = 72;
+/// The first interface of every network namespace.
+const LOOPBACK: u32 = 1;
 /// How long [`Net::shutdown`] waits for the kernel: it answers in milliseconds, or is stuck.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -262,7 +264,7 @@ pub async fn survey(settings: &Settings) -> Result<Vec<Result<String, String>>, 
     Ok(settings.vips.iter().map(|(_, _, vip)| meets(vip)).collect())
 }
 
-/// Takes addresses off in the daemon's place.
+/// Takes addresses off where no adapter does.
 pub struct Remover {
     requests: Requests,
     _connection: Connection,
@@ -281,12 +283,24 @@ impl Remover {
         })
     }
 
+    /// Goes the whole way of [`Remover::take_off`] once, with an address that nobody has.
+    ///
+    /// # Errors
+    /// Where the kernel does not say what it has.
+    pub async fn rehearse(&self) -> io::Result<()> {
+        let nobodys = AddressKey::host(LOOPBACK, IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+        self.requests.dump().await?;
+        // Refused, as it must be.
+        drop(self.requests.perform(vec![Action::Remove(nobodys)]).await);
+        self.requests.dump().await.map(drop)
+    }
+
     /// Takes those that are due off every interface where this cluster's daemon put them on, and returns which were there.
     /// `is_due` is asked at the last moment.
     ///
     /// # Errors
     /// Where the kernel does not say what it has, or one would not go; the others are off then.
-    pub async fn take_off(&mut self, is_due: impl Fn(IpAddr) -> bool) -> io::Result<Vec<IpAddr>> {
+    pub async fn take_off(&self, is_due: impl Fn(IpAddr) -> bool) -> io::Result<Vec<IpAddr>> {
         let table = self.requests.dump().await?;
         let due: Vec<AddressKey> = table
             .ours()

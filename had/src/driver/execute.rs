@@ -20,6 +20,9 @@ impl Driver {
                 up,
                 probe,
             } => {
+                if up {
+                    self.gates.prepares(&group);
+                }
                 self.outlets.net.want(&group, &resource.name, up, probe);
             }
             Command::HandsOff { group, on } => {

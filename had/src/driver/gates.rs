@@ -27,6 +27,8 @@ pub struct Gates {
     cares: Cares,
     /// The guard does not know yet what it has to watch.
     must_charge: bool,
+    /// The longest that anything is granted.
+    lease: Duration,
 }
 
 /// Until when each group is open. Cheap to clone.
@@ -99,6 +101,7 @@ impl Gates {
             guard: None,
             cares: Cares::default(),
             must_charge: false,
+            lease: spec.timing.lease,
         };
         gates.find_places();
         Ok(gates)
@@ -154,20 +157,18 @@ impl Gates {
         self.deadlines.clone()
     }
 
-    /// Puts a guard beside this process, which watches every group from here on; `stands` is told whether it does. `lease` is
-    /// the longest that a killed life was granted.
+    /// Puts a guard beside this process, which watches every group from here on; `stands` is told whether it does.
     ///
     /// # Errors
     /// Where there is no memory for its ledger, or no thread.
     pub fn guard(
         &mut self,
         setup: Setup,
-        lease: Duration,
         stands: impl Fn(bool) + Send + 'static,
     ) -> io::Result<()> {
         // Without a gate nothing tells what a killed life was granted, and nothing but the guard ends it.
         let unknown = match self.gate.rung() {
-            Rung::None => clock::boot() + lease,
+            Rung::None => clock::boot() + self.lease,
             Rung::Bpf | Rung::Nft => BootTime::ZERO,
         };
         let open = self.places.iter().map(|(group, place)| {
@@ -258,6 +259,17 @@ impl Gates {
         let shuts_nothing = until == BootTime::ZERO && self.gate.rung() == Rung::None;
         if let Some(guard) = self.guard.as_ref().filter(|_| !shuts_nothing) {
             guard.note(place, until.0);
+        }
+    }
+
+    /// An address of a group is about to be put on. Behind a gate it is silent; without one the guard must know of it.
+    pub(super) fn prepares(&self, group: &GroupName) {
+        let place = self.places.get(group);
+        let place = place.filter(|_| self.gate.rung() == Rung::None);
+        if let (Some(place), Some(guard)) = (place, &self.guard) {
+            let until = clock::boot() + self.lease;
+            guard.note(*place, self.deadlines.until(group).max(until).0);
+            guard.look();
         }
     }
 

@@ -223,6 +223,8 @@ impl Driver {
                 self.adopt(state)?;
             }
         }
+        // Before anything of a new group is put on.
+        self.gates.charge_guard();
         let now = clock::now();
         let commands = self.node.handle(now, events);
         self.outlets.set_sender(self.node.sender());

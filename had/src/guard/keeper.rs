@@ -46,6 +46,8 @@ pub struct Setup {
     pub patience: Duration,
     /// Where the daemon keeps its store, and its guard its seat.
     pub directory: PathBuf,
+    /// Which life of the daemon it is: a later one has a greater number.
+    pub life: u64,
 }
 
 /// Hands on what the guard has to know. Dropped at the daemon's end; the guard then ends what is left.
@@ -67,7 +69,7 @@ enum Order {
 impl Keeper {
     /// Spawns a guard that watches `charges`, and waits until it stands, but no longer than [`Setup::patience`]. `open` says
     /// of each place of the ledger until when it is open already. `stands` is told whenever it stands or does so no longer,
-    /// from another thread. The guard of a former life is gone when this returns.
+    /// from another thread. The guard of a former life is gone when this returns, or it is said why it may not be.
     ///
     /// # Errors
     /// Where there is no memory for the ledger, or no thread.
@@ -77,7 +79,10 @@ impl Keeper {
         open: impl IntoIterator<Item = (usize, u64)>,
         stands: impl Fn(bool) + Send + 'static,
     ) -> io::Result<Self> {
-        let (patience, seat) = (setup.patience, setup.seat());
+        let (patience, seat, life) = (setup.patience, setup.seat(), setup.life);
+        if let Err(error) = seat::announce(&seat, life) {
+            tracing::warn!("{} cannot be written: {error}", seat.display());
+        }
         let ledger = Words::anonymous(c"had-ledger", PLACES)?;
         let (orders, taken) = channel();
         let (told, first) = channel();
@@ -105,10 +110,10 @@ impl Keeper {
             .spawn(move || post.keep(&taken))?;
         if first.recv_timeout(patience) != Ok(true) {
             tracing::warn!(
-                "no guard stands yet: a killed daemon's addresses stay on, behind the gate"
+                "no guard stands yet: until one does, what this daemon leaves when it is killed stays on"
             );
-            // A new one ends it when it comes, or comes too late: it must not take off what this life is granted.
-            match seat::vacate(&seat) {
+            // The new one ends that of a killed life when it comes. It comes too late: what this life is granted must stay.
+            match seat::vacate(&seat, life, patience) {
                 Ok(false) => {}
                 Ok(true) => tracing::info!("the guard of a killed life was ended"),
                 Err(error) => tracing::warn!(
@@ -311,6 +316,7 @@ impl Post {
             .args(["guard", "--cluster", cluster, "--log-format", format])
             .arg("--seat")
             .arg(self.setup.seat())
+            .args([seat::LIFE, &self.setup.life.to_string()])
             .args(realtime.then_some("--realtime"))
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::from(ledger))

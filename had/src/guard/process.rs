@@ -13,6 +13,7 @@ use had_core::guard::{Charge, Daemon, Due, Watch};
 use had_core::time::BootTime;
 use had_gate::Words;
 use had_net::Remover;
+use nix::sys::prctl;
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::{dup2_stdin, dup2_stdout};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
@@ -20,7 +21,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::alarm::Alarm;
-use super::seat::Seat;
+use super::seat::{Seat, Unseated};
 use super::{PLACES, Said, Told, line};
 use crate::cli::LogFormat;
 use crate::{clock, logging, priority};
@@ -32,12 +33,18 @@ const RETRY: Duration = Duration::from_millis(50);
 /// A guard whose daemon is gone gives up after so many tries: a minute.
 const TRIES: u32 = 1200;
 
+/// As `ps` and `top` show it.
+const NAME: &std::ffi::CStr = c"had-guard";
+
 /// `had guard`, which nobody but `had run` starts: its socket is standard input, its ledger standard output.
 #[derive(clap::Args, Debug)]
 pub struct Arguments {
     /// The file whose lock says that it is the guard.
     #[arg(long)]
     seat: PathBuf,
+    /// Which life of the daemon it belongs to.
+    #[arg(long)]
+    life: u64,
     /// The cluster, whose mark its addresses bear.
     #[arg(long)]
     cluster: String,
@@ -55,6 +62,9 @@ pub struct Arguments {
 /// Where it was not started by a daemon, or cannot watch.
 pub fn run(arguments: &Arguments) -> io::Result<()> {
     outlive_the_daemon()?;
+    // The keeper's thread has real-time priority; the guard takes it when it has rehearsed.
+    priority::begin_ordinary();
+    prctl::set_name(NAME)?;
     logging::start(arguments.log_format);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -78,6 +88,7 @@ fn outlive_the_daemon() -> io::Result<()> {
 
 struct Guard {
     seat_file: PathBuf,
+    life: u64,
     cluster: String,
     ledger: Rc<Words>,
     told: Lines<BufReader<OwnedReadHalf>>,
@@ -90,6 +101,8 @@ struct Guard {
     /// How often in a row something could not be ended.
     refused: u32,
     seat: Option<Seat>,
+    /// A later life's guard watches.
+    superseded: bool,
 }
 
 impl Guard {
@@ -105,6 +118,7 @@ impl Guard {
         let (reading, saying) = UnixStream::from_std(stream)?.into_split();
         Ok(Self {
             seat_file: arguments.seat.clone(),
+            life: arguments.life,
             cluster: arguments.cluster.clone(),
             ledger: Rc::new(ledger),
             told: BufReader::new(reading).lines(),
@@ -115,13 +129,20 @@ impl Guard {
             remover: None,
             refused: 0,
             seat: None,
+            superseded: false,
         })
     }
 
     /// Walks the way once that it will have to go on a host without memory to spare, and keeps it in memory.
     async fn rehearse(&mut self, realtime: bool) {
-        if let Err(error) = self.take_off(|_| false).await {
-            tracing::warn!("the guard cannot list addresses: {error}");
+        let remover = Remover::open(&self.cluster);
+        let rehearsed = match &remover {
+            Ok(remover) => remover.rehearse().await,
+            Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
+        };
+        match rehearsed {
+            Ok(()) => self.remover = remover.ok(),
+            Err(error) => tracing::warn!("the guard cannot list addresses: {error}"),
         }
         priority::lock_memory();
         if realtime {
@@ -130,7 +151,7 @@ impl Guard {
     }
 
     async fn watch(&mut self) -> io::Result<()> {
-        loop {
+        while !self.superseded {
             let (due, next) = self.judge();
             let next = if due.is_empty() {
                 next
@@ -140,6 +161,9 @@ impl Guard {
                 Some(clock::boot() + RETRY)
             };
             if self.is_done(next) {
+                if self.refused >= TRIES {
+                    tracing::error!("the guard gives up: addresses stay on behind their gate");
+                }
                 return Ok(());
             }
             self.alarm.set(next)?;
@@ -151,6 +175,7 @@ impl Guard {
                 _ = self.alarm.rings() => {}
             }
         }
+        Ok(())
     }
 
     /// What is to be ended now, and when to look again.
@@ -179,12 +204,13 @@ impl Guard {
         match self.take_off(still_due).await {
             Ok(gone) => {
                 self.refused = 0;
+                // First: whoever reads the log may hang.
+                due.into_iter().for_each(|due| self.watch.has_ended(due));
                 for address in gone {
                     tracing::warn!(
                         "the guard took {address} off: its lease is over, and the daemon did not do so"
                     );
                 }
-                due.into_iter().for_each(|due| self.watch.has_ended(due));
                 true
             }
             Err(error) => {
@@ -199,7 +225,7 @@ impl Guard {
 
     /// One that failed is opened anew the next time.
     async fn take_off(&mut self, is_due: impl Fn(IpAddr) -> bool) -> io::Result<Vec<IpAddr>> {
-        let mut remover = match self.remover.take() {
+        let remover = match self.remover.take() {
             Some(remover) => remover,
             None => Remover::open(&self.cluster)?,
         };
@@ -217,8 +243,11 @@ impl Guard {
         match serde_json::from_str(told) {
             Ok(Told::Charges(charges)) => {
                 self.watch.charge(charges);
-                self.take_seat();
-                self.say_that_it_stands().await;
+                if self.has_seat() {
+                    self.say_that_it_stands().await;
+                } else {
+                    self.superseded = true;
+                }
             }
             // The next look reads the ledger.
             Ok(Told::Look) => {}
@@ -227,18 +256,17 @@ impl Guard {
         }
     }
 
-    /// Only once it watches: until then a former guard does.
-    fn take_seat(&mut self) {
+    /// Takes the seat once it watches: until then a former guard does. Not where a later life has begun.
+    fn has_seat(&mut self) -> bool {
         if self.seat.is_some() {
-            return;
+            return true;
         }
-        match Seat::take(&self.seat_file) {
+        match Seat::take(&self.seat_file, self.life) {
             Ok(seat) => self.seat = Some(seat),
-            Err(error) => tracing::warn!(
-                "a guard of a killed life may be there, and take addresses off once: {}: {error}",
-                self.seat_file.display()
-            ),
+            Err(Unseated::Superseded) => return false,
+            Err(error) => tracing::warn!("{}: {error}", self.seat_file.display()),
         }
+        true
     }
 
     /// A daemon that does not hear it is gone, and the next line tells.

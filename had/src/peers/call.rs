@@ -265,6 +265,7 @@ pub(crate) fn check_reply(
         return Err(refused(format!("{} answered", theirs.node)));
     }
     hello::check_cluster(&shared.inbound.sender(), &theirs)
+        .and_then(|()| shared.lives.admit(&theirs))
         .map_err(|unfit| refused(unfit.to_string()))?;
     Ok(reply.body)
 }

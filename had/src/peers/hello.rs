@@ -44,6 +44,11 @@ pub(crate) enum Unfit {
     },
     #[error("{node} is not in the cluster file of {own}")]
     Unknown { node: NodeName, own: NodeName },
+    #[error(
+        "the data directory of {0} is older than what was heard of it: it was put back from a copy, or runs twice, and would vote as it \
+         once did. End that daemon, empty its data directory, and start it again"
+    )]
+    Rewound(NodeName),
     #[error("another daemon runs under the name {0}, which is this node's own")]
     OwnName(NodeName),
     #[error("{wanted} was called and {own} answered: the addresses in the cluster files differ")]

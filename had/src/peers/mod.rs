@@ -22,6 +22,7 @@ mod hello;
 mod io;
 mod links;
 mod listen;
+mod lives;
 mod open;
 mod queue;
 mod service;

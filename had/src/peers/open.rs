@@ -128,7 +128,9 @@ async fn converse(shared: &Arc<Shared>, link: &Arc<Link>) -> Failure {
     };
     // The certificate was checked against the name by the handshake.
     let own = shared.inbound.sender();
-    let greeted = match hello::check_greeting(&shared.settings, &own, &greeting, None) {
+    let greeted = hello::check_greeting(&shared.settings, &own, &greeting, None)
+        .and_then(|greeted| shared.lives.admit(&greeted).map(|()| greeted));
+    let greeted = match greeted {
         Ok(greeted) => greeted,
         Err(unfit) => return Failure::Refused(unfit.to_string()),
     };

@@ -55,6 +55,7 @@ impl Service {
             let theirs = hello::sender(sender)?;
             let own = self.0.inbound.sender();
             hello::check_call(&self.0.settings, &own, cluster_name, &theirs, caller)?;
+            self.0.lives.admit(&theirs)?;
             Ok(theirs)
         };
         check().map_err(|unfit| self.refuse(caller, &unfit))
@@ -110,6 +111,7 @@ impl peer_server::Peer for Service {
             .unwrap_or_default();
         let own = shared.inbound.sender();
         let greeted = hello::check_greeting(&shared.settings, &own, &first, caller.as_ref())
+            .and_then(|greeted| shared.lives.admit(&greeted).map(|()| greeted))
             .map_err(|unfit| self.refuse(caller.as_ref(), &unfit))?;
         shared.remark(&first);
         let peer = shared.peers.get(&greeted.node);

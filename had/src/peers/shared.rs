@@ -13,6 +13,7 @@ use tokio::task::AbortHandle;
 use super::bounds::Pace;
 use super::complaints::Complaints;
 use super::links::{Peer, Streams};
+use super::lives::Lives;
 use super::{Inbound, Settings, hello};
 use crate::admin::Operator;
 
@@ -24,6 +25,7 @@ pub(crate) struct Shared {
     pub(crate) operator: Option<Arc<dyn Operator>>,
     pub(crate) peers: BTreeMap<NodeName, Arc<Peer>>,
     pub(crate) streams: Streams,
+    pub(crate) lives: Lives,
     pub(crate) complaints: Arc<Complaints>,
     ending: AtomicBool,
     tasks: Mutex<Vec<AbortHandle>>,
@@ -50,6 +52,7 @@ impl Shared {
             operator,
             peers,
             streams: Streams::default(),
+            lives: Lives::default(),
             complaints: Arc::default(),
             ending: AtomicBool::new(false),
             tasks: Mutex::default(),

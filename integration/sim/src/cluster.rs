@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use had_consensus::Settings;
 use had_core::ids::{GroupName, NodeName, VoterId};
-use had_core::state::Configuration;
+use had_core::state::{Configuration, State};
 use had_core::time::BootTime;
 
 use crate::check::{Checks, Stand, Violation};
@@ -361,6 +361,7 @@ impl Cluster {
                 (group.name.clone(), open.into_iter().map(name).collect())
             })
             .collect();
+        let there = groups_there(&self.hosts, state);
         let applied = self
             .hosts
             .iter()
@@ -370,8 +371,22 @@ impl Cluster {
         Some(look(&Stand {
             state,
             open,
+            there,
             applied,
             acknowledged,
         }))
     }
+}
+
+/// Who has an address up, for each group of which no operator takes care.
+fn groups_there(hosts: &[Host], state: &State) -> BTreeMap<GroupName, Vec<NodeName>> {
+    let groups = state.spec().into_iter().flat_map(|spec| &spec.groups);
+    let cared_for = groups.filter(|group| !state.in_maintenance(&group.name));
+    cared_for
+        .map(|group| {
+            let there = hosts.iter().filter(|host| host.has_address_of(&group.name));
+            let names = there.map(Host::known_as).collect();
+            (group.name.clone(), names)
+        })
+        .collect()
 }

@@ -64,6 +64,21 @@ pub enum OpenError {
     Directory(#[source] io::Error),
 }
 
+impl OpenError {
+    /// What the disk says, where it is the disk that refuses: a full one, one that is mounted for reading alone.
+    #[must_use]
+    pub fn refusal(&self) -> Option<io::ErrorKind> {
+        match self {
+            Self::Directory(error) => Some(error.kind()),
+            Self::Database(error) => match &**error {
+                redb::Error::Io(error) => Some(error.kind()),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
 /// Why something was not stored.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {

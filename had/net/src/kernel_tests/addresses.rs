@@ -192,7 +192,7 @@ fn an_address_whose_lease_has_lapsed_is_not_put_back_before_it_is_opened_again()
         daemon.bring_up("six").await;
         lapsed.store(true, Ordering::SeqCst);
         let four: std::net::IpAddr = VIP4.parse().unwrap();
-        let mut remover = Remover::open("web").unwrap();
+        let remover = Remover::open("web").unwrap();
         let gone = remover.take_off(|address| address == four).await;
         assert_eq!(gone.unwrap(), [four]);
         // Deleted after it, and back: so the first had its turn.
@@ -219,7 +219,7 @@ fn taking_off_leaves_everything_else_alone() {
             result.unwrap();
         }
         let named = ["10.77.0.1", VIP4].map(|address| address.parse::<std::net::IpAddr>().unwrap());
-        let mut remover = Remover::open("web").unwrap();
+        let remover = Remover::open("web").unwrap();
         let nothing = remover.take_off(|_| false).await;
         assert_eq!(nothing.unwrap(), [] as [std::net::IpAddr; 0]);
         let gone = remover.take_off(|address| named.contains(&address)).await;

@@ -20,6 +20,8 @@ pub struct Stand<'a> {
     /// Whose gate is open, with every address up behind it, for each group. An operator who takes care of a group takes care
     /// of its addresses.
     pub open: BTreeMap<GroupName, Vec<NodeName>>,
+    /// Who has an address up, for each group of which no operator takes care.
+    pub there: BTreeMap<GroupName, Vec<NodeName>>,
     /// What each node has applied.
     pub applied: BTreeMap<NodeName, u64>,
     /// The newest decision that was acknowledged.
@@ -65,6 +67,12 @@ pub fn heals(stand: &Stand<'_>) -> Result<(), Violation> {
 impl Stand<'_> {
     fn is_right(&self, spec: &ClusterSpec, group: &GroupSpec) -> Result<(), Violation> {
         let name = &group.name;
+        let there = self.there.get(name).map_or(&[][..], Vec::as_slice);
+        if let Some(left) = there.iter().find(|node| Some(*node) != self.owner(name)) {
+            return Err(broken(format!(
+                "{left} has an address of {name} and does not own it"
+            )));
+        }
         let open = self.open.get(name).map_or(&[][..], Vec::as_slice);
         let Some(owner) = self.owner(name) else {
             return match self.could_run(spec, group) {
@@ -186,6 +194,7 @@ mod tests {
         let applied = ["h1", "h2"].map(|name| (name.into(), 7)).into();
         let stand = Stand {
             state: &state,
+            there: open.clone(),
             open,
             applied,
             acknowledged: 7,
@@ -227,6 +236,38 @@ mod tests {
         assert!(stands(with, ["-", "-"], &["h1", "h2"]));
         assert!(stands(full, ["h1", "-"], &["h2"]));
         assert!(!stands(full, ["h1", "-"], &[]));
+    }
+
+    #[test]
+    fn what_is_up_on_a_node_that_does_not_own_it_must_be_gone() {
+        let node = |name: &str| spec::node(name, Role::Member);
+        let simple = PolicySpec::SimpleFailover {
+            primary: "h1".into(),
+            backup: "h2".into(),
+            displaces: Vec::new(),
+            failback: Failback::Manual,
+        };
+        let config = spec::file(["h1", "h2"].map(node), vec![spec::group(0, simple)]);
+        let mut state = State {
+            config: Some(Arc::new(config)),
+            ..State::default()
+        };
+        let owned = GroupState {
+            owner: Some("h1".into()),
+            ..GroupState::default()
+        };
+        state.groups.insert("g0".into(), owned);
+        for (there, fits) in [(vec!["h1"], true), (vec!["h1", "h2"], false)] {
+            let there = there.into_iter().map(NodeName::from).collect();
+            let stand = Stand {
+                state: &state,
+                open: [("g0".into(), vec!["h1".into()])].into(),
+                there: [("g0".into(), there)].into(),
+                applied: ["h1", "h2"].map(|name| (name.into(), 7)).into(),
+                acknowledged: 7,
+            };
+            assert_eq!(heals(&stand).is_ok(), fits);
+        }
     }
 
     #[test]

@@ -119,7 +119,7 @@ impl Host {
     }
 
     /// Whether a group has an address here.
-    pub(super) fn has_address_of(&self, group: &GroupName) -> bool {
+    pub(crate) fn has_address_of(&self, group: &GroupName) -> bool {
         let inner = self.inner.borrow();
         inner.addresses.iter().any(|(of, _)| of == group)
     }
