@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use had::cli::{Action, Cli};
-use had::{check, daemon, logging, supervisor};
+use had::{check, daemon, logging, priority, supervisor};
 
 /// Threads for connections, consensus and operators; the driver and the store have their own.
 const WORKERS: usize = 4;
@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         return guard(arguments);
     }
     let supervised = matches!(action, Action::Run(_));
+    priority::one_heap();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .enable_all()

@@ -83,21 +83,27 @@ impl<R: Runtime> LogStore<R> {
             .map_err(Into::into)
     }
 
-    /// Has a snapshot stored in place of the former one, and waits for it.
+    /// Has a snapshot stored in place of the former one, and waits for it. One that is no newer is left out: it was begun here
+    /// before the leader sent another, and the entries between the two are gone.
     pub(crate) async fn save_snapshot(&self, snapshot: Snapshot) -> io::Result<()> {
-        let stored = self
-            .store
-            .sound()?
-            .snapshot
-            .as_ref()
-            .map(|stored| stored.meta.clone());
-        if stored.as_ref() == Some(&snapshot.meta) {
-            return Ok(());
+        let last = snapshot.meta.last_log_id;
+        {
+            let mut memory = self.store.sound()?;
+            let stored = memory.snapshot.as_ref();
+            let stored = stored.and_then(|stored| stored.meta.last_log_id);
+            if last.is_some() && last <= memory.newest.max(stored) {
+                return Ok(());
+            }
+            memory.newest = last;
         }
         let copy = snapshot.clone();
         self.durable(move |change| tables::put_snapshot(change, &copy))
             .await?;
-        self.store.sound()?.snapshot = Some(snapshot);
+        let mut memory = self.store.sound()?;
+        // Writes end in the order in which they were given; whoever waited for them may not.
+        if memory.newest == last {
+            memory.snapshot = Some(snapshot);
+        }
         Ok(())
     }
 

@@ -116,6 +116,8 @@ struct Memory {
     purged: Option<LogId>,
     log: BTreeMap<u64, Entry>,
     snapshot: Option<Snapshot>,
+    /// Where the newest snapshot ends that was given to the disk, in this life.
+    newest: Option<LogId>,
     /// Why nothing is stored any more.
     fault: Option<String>,
     /// Told once of the fault.

@@ -53,6 +53,33 @@ async fn the_store_is_what_openraft_asks_for_inline() {
     Suite::test_all(Builder(|| Arc::new(Inline))).await.unwrap();
 }
 
+/// One that was begun before the leader sent a newer one, and is stored after it.
+#[tokio::test]
+async fn an_older_snapshot_does_not_take_the_place_of_a_newer_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path(), VoterId(1)).unwrap();
+    let log = LogStore::<System>::new(store, Arc::new(Thread::start().unwrap()));
+    let ends_at = |index| Snapshot {
+        meta: openraft::SnapshotMeta {
+            last_log_id: Some(at(index)),
+            ..Default::default()
+        },
+        snapshot: format!("up to {index}").into_bytes().into(),
+    };
+    log.save_snapshot(ends_at(79)).await.unwrap();
+    let (newer, older) = tokio::join!(
+        log.save_snapshot(ends_at(99)),
+        log.save_snapshot(ends_at(87))
+    );
+    newer.and(older).unwrap();
+    let kept = |log: &LogStore<System>| log.snapshot().unwrap().unwrap().meta.last_log_id;
+    assert_eq!(kept(&log), Some(at(99)));
+    log.close().await;
+    let store = Store::open(folder.path(), VoterId(1)).unwrap();
+    let log = LogStore::<System>::new(store, Arc::new(Inline));
+    assert_eq!(kept(&log), Some(at(99)));
+}
+
 fn at(index: u64) -> LogId {
     LogId::new(
         RaftLeader {

@@ -138,7 +138,8 @@ impl Node {
 
     pub(super) fn start_in(settings: Settings, cluster: ClusterId) -> Self {
         static PROCESS: AtomicU32 = AtomicU32::new(1);
-        let process = ProcessId(PROCESS.fetch_add(1, Ordering::Relaxed).into());
+        // Each a start of its own, as the data directory counts them.
+        let process = ProcessId(u64::from(PROCESS.fetch_add(1, Ordering::Relaxed)) << 32);
         let voter = voter(settings.node.as_str());
         let me = Sender {
             node: settings.node.clone(),
