@@ -257,7 +257,9 @@ fn open_store(directory: &Path, node: &NodeName) -> Result<Store, Problem> {
         let remedy = match &error {
             _ if error.refusal() == Some(ErrorKind::StorageFull) => "make room there",
             _ if error.refusal() == Some(ErrorKind::ReadOnlyFilesystem) => "mount it for writing",
-            _ if error.refusal() == Some(ErrorKind::PermissionDenied) => "may this user write there?",
+            _ if error.refusal() == Some(ErrorKind::PermissionDenied) => {
+                "may this user write there?"
+            }
             OpenError::InUse => "end it, or give this one its own with --data-dir",
             OpenError::Damaged(_) | OpenError::Record { .. } | OpenError::Database(_) => {
                 "with an empty one this node joins anew, and the others tell it everything"

@@ -218,7 +218,10 @@ mod tests {
         let mut need = Need::default();
         let late = LOOK_EVERY * 20;
         assert_eq!(need.judge(late, late * MUCH / 100), None);
-        assert_eq!(need.judge(late, late * (MUCH + 1) / 100), Some(Change::Lower));
+        assert_eq!(
+            need.judge(late, late * (MUCH + 1) / 100),
+            Some(Change::Lower)
+        );
     }
 
     #[test]

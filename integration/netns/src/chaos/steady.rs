@@ -1,7 +1,7 @@
 //! One condition that lasts: how often a group's service lapses under it.
 //!
-//! A lapse is a change of owner in the committed history, or a time of more than 100 ms in which nobody used an address
-//! on the wire although the client asked for it every millisecond and the stranger every 25. A client's ask or answer that is lost on an owner's
+//! A lapse is a change of owner in the committed history, or a time of more than 100 ms (and what this machine was late) in which nobody used an address
+//! on the wire, and the client heard no answer there, although the client asked for it every millisecond and the stranger every 25. A client's ask or answer that is lost on an owner's
 //! cable is no lapse: those are the client's silences, which are only told.
 
 use std::fmt;
@@ -9,11 +9,13 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
+use had_rig::wall::ns;
 use had_rig::{Cluster, Pulse};
 
 use super::memory::Memory;
-use super::observe::{Findings, Observer};
+use super::observe::{Findings, LAPSE, Observer};
 use super::scene::Scene;
+use super::silence::Silence;
 use super::strike::Striker;
 use super::tally::{Tally, ms};
 use super::trace::Chronicle;
@@ -110,7 +112,16 @@ pub fn steady(scene: Scene, condition: Condition, length: Duration) -> Result<bo
     while begun.elapsed() < length {
         let (pulse, since) = (Pulse::start()?, Instant::now());
         attend(&mut striker, &mut memory, CHECK.min(length))?;
-        let findings = observer.look(&mut striker.cluster, &asked)?;
+        let mut findings = observer.look(&mut striker.cluster, &asked)?;
+        let noise = pulse.worst_after(since);
+        // Where whoever asks was late itself nobody had to answer; and where the client heard an answer, the sniffer was late.
+        let silences = &findings.silences;
+        findings.lapses.retain(|(number, from, to)| {
+            let heard_nobody = |(of, silence): &(usize, Silence)| {
+                of == number && silence.length() > LAPSE && silence.from < *to && silence.to > *from
+            };
+            to - from > LAPSE + ns(noise) && silences.iter().any(heard_nobody)
+        });
         sums.add(&observer, &striker.cluster, &findings);
         let longest = findings
             .silences
@@ -123,7 +134,7 @@ pub fn steady(scene: Scene, condition: Condition, length: Duration) -> Result<bo
             ms(longest.unwrap_or(0)),
             sums.lapses.len(),
             sums.overlaps.len(),
-            pulse.worst_after(since).as_secs_f64() * 1e3
+            noise.as_secs_f64() * 1e3
         );
     }
     let lost = observer.lost()?;
