@@ -125,13 +125,18 @@ fn open(path: &Path) -> io::Result<(File, libc::flock)> {
         .open(path)?;
     let namespace = std::fs::metadata("/proc/self/ns/net")?.ino();
     let byte = libc::flock {
-        l_type: libc::F_WRLCK as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
+        l_type: short(libc::F_WRLCK),
+        l_whence: short(libc::SEEK_SET),
         l_start: i64::try_from(namespace).unwrap_or(0),
         l_len: 1,
         l_pid: 0,
     };
     Ok((file, byte))
+}
+
+/// The kernel's names for kinds of locks are 0 to 2.
+fn short(name: libc::c_int) -> libc::c_short {
+    name.try_into().unwrap_or(libc::c_short::MAX)
 }
 
 /// Whose guard a process is, where it is one.
@@ -141,7 +146,7 @@ type LifeOf = fn(libc::pid_t) -> Option<u64>;
 fn dismiss(file: &File, byte: libc::flock, life: u64, life_of: LifeOf) -> io::Result<bool> {
     let mut holder = byte;
     fcntl(file, FcntlArg::F_GETLK(&mut holder))?;
-    if holder.l_type == libc::F_UNLCK as libc::c_short {
+    if holder.l_type == short(libc::F_UNLCK) {
         return Ok(false);
     }
     let refused = |text: String| io::Error::new(io::ErrorKind::PermissionDenied, text);
