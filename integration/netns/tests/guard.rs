@@ -5,7 +5,6 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use had_core::guard::BOUND;
 use had_netns::fault::{Fault, Stand};
 use had_netns::history;
 use had_netns::watch::{Watch, pass};
@@ -23,6 +22,8 @@ const LONG_AFTER: Duration = Duration::from_secs(2);
 
 /// The lease of the lab's clusters.
 const LEASE: Duration = Duration::from_millis(300);
+/// After the lease's end the guard's work is done within this (docs/design/0010).
+const BOUND: Duration = Duration::from_millis(100);
 /// What it takes to list a host's addresses once, from outside.
 const LOOK: Duration = Duration::from_millis(50);
 /// The kernel wakes the guard, it lists the addresses and takes them off, and it is looked: each may be late.
