@@ -80,7 +80,7 @@ fn a_quiet_cluster_does_not_notice_that_its_leader_is_lost() {
         0,
         Options {
             story: Story::LeaderAlone,
-            ..options(400)
+            ..options(1000)
         },
     );
     assert_eq!(outcome.broken, None);
