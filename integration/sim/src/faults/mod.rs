@@ -127,6 +127,7 @@ impl Fate {
             Planted::VoteWrittenAfterItWasSent => Some(self.swap()),
             Planted::WipedVotesUnderItsOldId => Some(self.amnesia()),
             Planted::SameNameTwice => Some(self.same_name()),
+            Planted::LedgerNotSeeded | Planted::InheritedUncharged => Some(self.kill()),
             _ => None,
         }
     }
